@@ -1,0 +1,36 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what is missing first.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+BIN := .venv/bin
+
+.PHONY: setup demo test lint types check schemas bench clean
+
+setup: .venv/.stamp ## a virtual environment with everything in it
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
+		{ echo "kithwatch needs Python 3.11 or newer; say which with: make setup PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.stamp: pyproject.toml uv.lock .uv/bin/uv
+	$(UV) sync --quiet --frozen --python $(PYTHON)
+	@touch $@
+
+demo: setup ## embedded broker, worker, simulated platform, live display; Ctrl-C ends it
+	@$(BIN)/kithwatch demo
+
+test: setup lint types ## everything that needs nothing but Python
+	$(BIN)/python -m pytest -q
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: setup
+	$(BIN)/mypy streams graph detectors simulation
+
+clean:
+	rm -rf .venv .uv var build dist
