@@ -1,0 +1,1 @@
+"""Detectors over the feature table, policy, episodes and evaluation."""

@@ -1,0 +1,1 @@
+"""The rolling contact graph: accounts, friendships, sliding windows, mutual friends."""

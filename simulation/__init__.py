@@ -1,0 +1,1 @@
+"""Labelled streams of a social platform, with attacks and hard negatives."""

@@ -1,0 +1,1 @@
+"""The way in and out: events, Kafka, files, the command line."""
