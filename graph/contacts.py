@@ -1,0 +1,313 @@
+"""The three steps of an event: probe at the actor, resolve at the target, assess back at the actor.
+
+Each step reads and writes one shard only. `graph.local` calls them one after the other on a single shard;
+`graph.exchange` runs them on different shards with messages in between. What travels is in the arguments:
+the probe hands over a drawing of the actor's friends and of its recent targets, the resolve hands back
+what it found.
+
+A **first contact** is the first request or message of an actor to a target within the horizon. A
+**stranger** is a target with whom the actor has no friendship and no mutual friend, and who has not
+reached out to the actor first. The platform's own `mutual_friends` is believed when an event has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from graph.accounts import bury_account, put_text, release_account
+from graph.batch import EventKind
+from graph.calendar import (
+    FIRST_7D,
+    LAST_1H,
+    LAST_7D,
+    LAST_24H,
+    TARGETS_1H,
+    TARGETS_7D,
+    TARGETS_24H,
+    add_targets,
+    count_bit,
+    link_first,
+    link_last,
+    uncount_bit,
+    unlink_last,
+)
+from graph.friends import common_friends, is_friend, scaled, unfriend
+from graph.jit import njit
+from graph.pairs import add_pair, detach_pair, find_pair
+from graph.state import (
+    ANSWERED,
+    BUCKET_BITS,
+    CANCELLED,
+    CONTACT,
+    NIL,
+    Var,
+)
+
+__all__ = [
+    "RECENT",
+    "assess_contact",
+    "cancel_contact",
+    "draw_recent",
+    "erase_account",
+    "note_outcome",
+    "resolve_contact",
+    "touch",
+    "write_row",
+]
+
+RECENT: Final = 64
+"""How many of the actor's newest targets the target's friends are compared with."""
+LINKED_SHARE: Final = 0.1
+"""A target is linked when it is a friend of at least this share of them (and of one)."""
+
+BIT_STRANGER: Final = 0
+BIT_LINKED: Final = 1
+BIT_MINOR: Final = 2
+BIT_ACCEPTED: Final = 3
+BIT_DECLINED: Final = 4
+BIT_IGNORED: Final = 5
+BIT_BLOCKED: Final = 6
+BIT_REPORTED: Final = 7
+BIT_REPLIED: Final = 8
+
+REQUEST_ACCEPTED: Final = int(EventKind.REQUEST_ACCEPTED)
+REQUEST_DECLINED: Final = int(EventKind.REQUEST_DECLINED)
+ACCOUNT_BLOCKED: Final = int(EventKind.ACCOUNT_BLOCKED)
+ACCOUNT_REPORTED: Final = int(EventKind.ACCOUNT_REPORTED)
+
+# age in years that stands for each AgeBand: the middle of the band, 30 for 21 and over
+YEARS: Final = (0.0, 11.0, 14.0, 16.5, 19.0, 30.0)
+PEER_GAP: Final = 3.5
+"""Years; an 18-20 is a near-peer of a 16-17 (2.5 by the bands' middles), not of a 13-15 (5)."""
+_CHILD_OF = np.zeros((6, 6), np.bool_)
+for _actor in (0, 4, 5):
+    for _target in (1, 2, 3):
+        _CHILD_OF[_actor, _target] = _actor == 0 or YEARS[_actor] - YEARS[_target] >= PEER_GAP
+CHILD_OF: Final = _CHILD_OF
+"""`CHILD_OF[actor, target]`: the target is a minor and the actor, by age band, an adult who is no peer, or unknown."""
+
+
+@njit
+def draw_recent(s: Any, actor: int, drawn: Any) -> Any:
+    """Write the actor's newest targets of the last 7 days into `drawn`; return how many (at most `RECENT`)."""
+    activity = s.accounts[actor].activity
+    if activity == NIL:
+        return 0
+    n = 0
+    p = np.int64(s.newest[activity])
+    while p != NIL and n < RECENT:
+        pair = s.pairs[p]
+        if pair.first <= s.cursor_at[FIRST_7D]:
+            break
+        if pair.flags & CONTACT:
+            drawn[n] = pair.target
+            n += 1
+        p = np.int64(pair.earlier)
+    return n
+
+
+@njit
+def touch(s: Any, p: int, time: int) -> Any:
+    """Note a further request or message of a known pair."""
+    pair = s.pairs[p]
+    if time <= pair.last:
+        return
+    if pair.last <= s.cursor_at[LAST_1H]:
+        row = pair.activity
+        if time > s.cursor_at[LAST_1H]:
+            s.counts[row, TARGETS_1H] += 1
+        if pair.last <= s.cursor_at[LAST_24H] and time > s.cursor_at[LAST_24H]:
+            s.counts[row, TARGETS_24H] += 1
+        if pair.last <= s.cursor_at[LAST_7D] and time > s.cursor_at[LAST_7D]:
+            s.counts[row, TARGETS_7D] += 1
+    bucket = time >> BUCKET_BITS
+    if bucket == pair.last >> BUCKET_BITS:
+        stays = True
+        for c in range(LAST_1H, LAST_1H + 4):
+            stays &= s.cursor_bucket[c] != bucket
+        if stays:  # no cursor reads this bucket yet, and its order does not matter before
+            pair.last = time
+            return
+    unlink_last(s, p)
+    pair.last = time
+    link_last(s, p)
+
+
+@njit
+def answer(s: Any, p: int, bit: int) -> Any:
+    """Set an outcome of contact `p`; return False if it was set."""
+    if s.pairs[p].flags & (1 << bit):
+        return False
+    uncount_bit(s, p, BIT_IGNORED)
+    count_bit(s, p, bit)
+    return True
+
+
+@njit
+def resolve_contact(
+    s: Any, actor: int, target: int, drawn: Any, n: int, friends: int, recent: Any, m: int, common: Any
+) -> Any:
+    """Say, at the target's shard, how it stands to the actor.
+
+    Parameters
+    ----------
+    actor, target : int
+        Rows in this shard; `actor` is NIL if the shard has never heard of it.
+    drawn : array of row
+        The first `n` are friends of the actor, all of its `friends` or a sample of them.
+    recent : array of row
+        The first `m` are other recent targets of the actor.
+    common : array of row
+        Room for the mutual friends found.
+
+    Returns
+    -------
+    friend : bool
+    mutual : int
+        Mutual friends, scaled up from the sample.
+    links : int
+        How many of `recent` are friends of the target.
+    reverse : int
+        The target's earlier contact to the actor, or NIL.
+    """
+    reverse = np.int64(NIL)
+    friend = False
+    if actor != NIL:
+        friend = is_friend(s, target, actor)
+        reverse = find_pair(s, target, actor)
+        if reverse != NIL and not s.pairs[reverse].flags & CONTACT:
+            reverse = np.int64(NIL)
+    mutual = 0
+    links = 0
+    if s.accounts[target].friends:
+        found = common_friends(s, target, drawn, n, common)
+        mutual = scaled(found, n, friends)
+        for i in range(m):
+            if recent[i] != target and is_friend(s, target, recent[i]):
+                links += 1
+    return friend, mutual, links, reverse
+
+
+@njit
+def assess_contact(
+    s: Any,
+    actor: int,
+    target: int,
+    time: int,
+    text: Any,
+    event_at: int,
+    event_len: int,
+    stranger: bool,
+    links: int,
+    m: int,
+    target_age: int,
+) -> Any:
+    """Enter a first contact at the actor's shard and count it; return its row."""
+    p = find_pair(s, actor, target)
+    event = np.uint64(0)
+    if stranger:
+        event = put_text(s, text, event_at, event_len)
+    if p == NIL:
+        p = add_pair(s, actor, target, time, event)
+        link_first(s, p)
+        link_last(s, p)
+    else:  # so far only a block or report was known of this pair
+        if s.pairs[p].event == 0:
+            s.pairs[p].event = event
+        if time > s.pairs[p].last:
+            unlink_last(s, p)
+            s.pairs[p].last = time
+            link_last(s, p)
+    s.pairs[p].flags |= CONTACT
+    add_targets(s, p, 1)
+    if stranger:
+        count_bit(s, p, BIT_STRANGER)
+        if links >= 1 and links >= LINKED_SHARE * m:
+            count_bit(s, p, BIT_LINKED)
+        if CHILD_OF[s.accounts[actor].age, target_age]:
+            count_bit(s, p, BIT_MINOR)
+    return p
+
+
+@njit
+def note_outcome(s: Any, about: int, by: int, kind: int, time: int, late: bool) -> Any:
+    """Note what account `by` did with the contact of account `about`; return the contact if this is news, or NIL.
+
+    A block or report counts even if the graph holds no contact of the two.
+    """
+    p = find_pair(s, about, by)
+    if p == NIL:
+        if late or (kind != ACCOUNT_BLOCKED and kind != ACCOUNT_REPORTED):
+            s.vars[Var.N_UNMATCHED] += 1
+            return p
+        p = add_pair(s, about, by, time, np.uint64(0))
+        link_first(s, p)
+        link_last(s, p)
+    bit = BIT_REPORTED
+    if kind == REQUEST_ACCEPTED:
+        bit = BIT_ACCEPTED
+    elif kind == REQUEST_DECLINED:
+        bit = BIT_DECLINED
+    elif kind == ACCOUNT_BLOCKED:
+        bit = BIT_BLOCKED
+    return p if answer(s, p, bit) else np.int64(NIL)
+
+
+@njit
+def cancel_contact(s: Any, actor: int, target: int, time: int) -> Any:
+    """Note that the actor withdrew a request; it is uncounted if that was at once and before any answer."""
+    p = find_pair(s, actor, target)
+    if p == NIL:
+        return
+    pair = s.pairs[p]
+    if pair.flags & ANSWERED:
+        return
+    pair.flags |= CANCELLED
+    if time - pair.first <= s.vars[Var.WITHDRAWAL]:
+        uncount_bit(s, p, BIT_MINOR)
+        uncount_bit(s, p, BIT_LINKED)
+        uncount_bit(s, p, BIT_STRANGER)
+
+
+@njit
+def erase_account(s: Any, row: int, drawn: Any, common: Any) -> Any:
+    """Forget an account: its facts, contacts and friendships, and its name wherever others name it."""
+    while s.accounts[row].activity != NIL:
+        detach_pair(s, s.newest[s.accounts[row].activity])
+    while s.accounts[row].friends:
+        unfriend(s, row, s.pool[np.int64(s.accounts[row].friends_at)], drawn, common)
+    bury_account(s, row)
+    if s.accounts[row].refs == 0:
+        release_account(s, row)
+    s.vars[Var.N_ERASED] += 1
+
+
+@njit
+def write_row(s: Any, out: Any, n: int, row: int, event: Any, time: int, source: int, p: int, first: bool) -> Any:
+    """Write the features of account `row` as they stand now into `out[n]`."""
+    account = s.accounts[row]
+    r = out[n]
+    activity = account.activity
+    if activity == NIL:
+        r.counts[:] = 0
+        r.pair = NIL
+    else:
+        r.counts[:] = s.counts[activity]
+        r.pair = s.newest[activity]
+    r.time = time
+    r.ingested_at = event.ingested_at
+    r.hash = account.hash
+    r.account = row
+    r.source = source
+    r.friends = account.friends
+    r.triangles = account.triangles
+    r.created = account.created
+    r.mutual = -1
+    r.roles = account.roles
+    r.flags = s.pairs[p].flags if p != NIL else 0
+    r.kind = event.kind
+    r.age = account.age
+    r.target_age = s.accounts[s.pairs[p].target].age if p != NIL else 0
+    r.first = first

@@ -1,0 +1,48 @@
+"""`njit` for the kernels, with compiled code kept between runs.
+
+Numba's own cache looks only at the file that a function stands in, so a change in a callee of another
+module would go unseen. Here the cache folder is named after a digest of all kernel sources: any change
+gives a new folder, and a second start of the same version compiles nothing. This is build plumbing:
+what the kernels compute does not depend on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib import resources
+from typing import Any, Final
+
+import numba
+import platformdirs
+from numba import config
+
+__all__ = ["CACHE", "njit"]
+
+KERNEL_PACKAGES: Final = ("graph", "detectors")
+
+
+def _digest() -> str:
+    seen = hashlib.sha256()
+    for package in KERNEL_PACKAGES:
+        for entry in sorted(resources.files(package).iterdir(), key=lambda e: e.name):
+            if entry.name.endswith(".py"):
+                seen.update(entry.name.encode())
+                seen.update(entry.read_bytes())
+    return seen.hexdigest()[:16]
+
+
+CACHE: Final = os.path.join(
+    os.environ.get("KITHWATCH_CACHE_DIR") or platformdirs.user_cache_dir("kithwatch"),
+    f"numba-{numba.__version__}-{_digest()}",
+)
+"""Where compiled kernels lie; `KITHWATCH_CACHE_DIR` moves it."""
+
+# pickled code is loaded from here: only its owner may write to it
+os.makedirs(CACHE, mode=0o700, exist_ok=True)
+config.CACHE_DIR = CACHE
+
+
+def njit(function: Any) -> Any:
+    """Compile `function` on its first call, without the GIL and with C error semantics, and cache it."""
+    return numba.njit(function, cache=True, nogil=True, error_model="numpy")

@@ -1,0 +1,266 @@
+"""A shard: the accounts whose hash falls to one partition, with everything that is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.accounts import find_account, index_accounts
+from graph.batch import EventBatch
+from graph.calendar import advance
+from graph.clock import refill
+from graph.local import DONE, POOL_FULL, process_events
+from graph.pairs import index_pairs
+from graph.state import COLUMNS, DAY, FEATURES, HOUR, NIL, State, Var, create, grown
+from graph.upkeep import close_up_text, forget_silent
+
+__all__ = ["Rows", "Settings", "Shard", "Tick"]
+
+SLICE: Final = 4096
+"""Events worked through between two looks at the room left."""
+MAX_LOAD: Final = 0.7
+"""Of the open-addressing tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a shard is told about time, all in milliseconds.
+
+    Attributes
+    ----------
+    answer_time : int
+        A contact without any answer for this long counts as ignored.
+    horizon : int
+        A contact is held until this long after the pair's latest request or message.
+    friend_horizon : int
+        A friendship is held until neither side was seen for this long.
+    lateness : int
+        A contact this much older than the clock is late and kept out.
+    max_jump : int
+        A longer step of the clock is believed only when several accounts bear it out.
+    withdrawal : int
+        A request cancelled within this time, unanswered, is uncounted.
+    tick : int
+        How often the baselines learn.
+    """
+
+    answer_time: int = 12 * HOUR
+    horizon: int = 30 * DAY
+    friend_horizon: int = 730 * DAY
+    lateness: int = DAY
+    max_jump: int = 2 * DAY
+    withdrawal: int = 10 * 60_000
+    tick: int = 6 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Features in the order of the events that led to them: `table` is an ndarray of FEATURES."""
+
+    table: NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The clock stands at a multiple of `Settings.tick`: all earlier events are counted, none at or after it."""
+
+    time: int
+
+
+class Shard:
+    """The rolling contact graph of one partition.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+
+    Examples
+    --------
+    >>> shard = Shard()
+    >>> shard.accounts, shard.contacts, shard.friendships
+    (0, 0, 0)
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.state: State = create(
+            answer_time=self.settings.answer_time,
+            horizon=self.settings.horizon,
+            lateness=self.settings.lateness,
+            max_jump=self.settings.max_jump,
+            withdrawal=self.settings.withdrawal,
+        )
+        self.next_tick = -1
+        self._scratch = np.zeros((3, 512), np.uint32)
+
+    # what it holds
+
+    @property
+    def clock(self) -> int:
+        """The highest event time seen, guarded, epoch ms; -1 before the first event."""
+        return int(self.state.vars[Var.CLOCK])
+
+    @property
+    def accounts(self) -> int:
+        """Accounts held."""
+        return int(self.state.vars[Var.ACCOUNTS])
+
+    @property
+    def contacts(self) -> int:
+        """Contacts (pairs of actor and target) held."""
+        return int(self.state.vars[Var.PAIRS])
+
+    @property
+    def friendships(self) -> int:
+        """Friendships held with both ends in this shard, plus half of those with one."""
+        return int(self.state.vars[Var.FRIENDSHIPS]) // 2
+
+    @property
+    def nbytes(self) -> dict[str, int]:
+        """Bytes allocated: for accounts, contacts, friendships, and to know second deliveries."""
+        s = self.state
+        text = s.text.nbytes
+        return {
+            "accounts": s.accounts.nbytes
+            + s.account_index.nbytes
+            + s.counts.nbytes
+            + s.owner.nbytes
+            + s.newest.nbytes
+            + text,
+            "contacts": s.pairs.nbytes + s.pair_index.nbytes + s.buckets.nbytes,
+            "friendships": s.pool.nbytes,
+            "deduplication": s.seen.nbytes,
+        }
+
+    def counter(self, which: int) -> int:
+        """Return one of the counters `Var.N_*`."""
+        return int(self.state.vars[which])
+
+    # the way of events
+
+    def process(self, batch: EventBatch) -> Iterator[Rows | Tick]:
+        """Work through a batch in order; yield rows of features, cut at ticks of the clock.
+
+        What comes out, joined up, does not depend on how the stream is cut into batches. The tables
+        yielded are views into a buffer that the next step overwrites.
+        """
+        for start in range(0, len(batch), SLICE):
+            yield from self._process_slice(batch.rows[start : start + SLICE], batch.text, start)
+
+    def _process_slice(self, events: NDArray[np.void], text: NDArray[np.uint8], base: int) -> Iterator[Rows | Tick]:
+        out = np.empty(2 * len(events), FEATURES)
+        self.reserve(events)
+        at = 0
+        while True:
+            if self.next_tick < 0:
+                self.next_tick = self._tick_after(int(events["time"][at]) if self.clock < 0 else self.clock)
+            at, n, code = process_events(self.state, events, text, at, self.next_tick, out, 0, self._scratch)
+            if n:
+                out["source"][:n] += base
+                yield Rows(out[:n])
+            if code == DONE:
+                return
+            if code == POOL_FULL:
+                self._grow_pool()
+                continue
+            yield from self.pass_ticks(int(events["time"][at]))
+
+    def pass_ticks(self, upto: int) -> Iterator[Tick]:
+        """Move the clock to `upto`, stopping at every tick on the way."""
+        while self.next_tick <= upto:
+            if self.clock < self.next_tick:
+                advance(self.state, self.next_tick)
+            yield Tick(self.next_tick)
+            # after a gap the windows are empty: nothing is learned from ticks that nobody lived through
+            behind = upto - self.next_tick
+            skip = max(0, behind - self.settings.horizon) // self.settings.tick
+            self.next_tick += self.settings.tick * (1 + skip)
+
+    def _tick_after(self, time: int) -> int:
+        return (time // self.settings.tick + 1) * self.settings.tick
+
+    # room
+
+    def reserve(self, events: NDArray[np.void]) -> None:
+        """Make room for the worst that `events` can bring."""
+        text = int(events["event_len"].sum() + events["actor_len"].sum() + events["target_len"].sum(dtype=np.int64))
+        self.reserve_rows(accounts=2 * len(events), pairs=len(events), text=text, events=len(events))
+
+    def reserve_rows(self, *, accounts: int, pairs: int, text: int, events: int) -> None:
+        """Make room for so many more accounts, contacts, bytes of id text and event ids."""
+        s, v = self.state, self.state.vars
+        changed: dict[str, NDArray[Any]] = {}
+        changed["accounts"] = grown(s.accounts, int(v[Var.ACCOUNTS_TOP]) + accounts)
+        changed["pairs"] = grown(s.pairs, int(v[Var.PAIRS_TOP]) + pairs)
+        activity = int(v[Var.ACTIVITY_TOP]) + pairs
+        for name in ("counts", "owner", "newest"):
+            changed[name] = grown(getattr(s, name), activity)
+        needed_text = int(v[Var.TEXT_TOP]) + text
+        if needed_text > len(s.text) and v[Var.TEXT_DEAD] > needed_text // 4:
+            fresh = np.zeros(len(s.text), np.uint8)
+            close_up_text(s, fresh)
+            self.state = s = s._replace(text=fresh)
+            needed_text = int(v[Var.TEXT_TOP]) + text
+        changed["text"] = grown(s.text, needed_text)
+        self.state = s._replace(**{name: array for name, array in changed.items() if array is not getattr(s, name)})
+        self._grow_index("account_index", int(v[Var.ACCOUNTS]) + accounts, index_accounts)
+        self._grow_index("pair_index", int(v[Var.PAIRS]) + pairs, index_pairs)
+        self._grow_seen(int(v[Var.SEEN_CURRENT]) + events)
+
+    def _grow_index(self, name: str, needed: int, fill: Any) -> None:
+        have = len(getattr(self.state, name))
+        size = have
+        while needed > MAX_LOAD * size:
+            size *= 2
+        if size != have:
+            self.state = self.state._replace(**{name: np.full(size, NIL, np.uint32)})
+            fill(self.state)
+
+    def _grow_seen(self, needed: int) -> None:
+        seen = self.state.seen
+        size = seen.shape[1]
+        while needed > MAX_LOAD * size:
+            size *= 2
+        if size == seen.shape[1]:
+            return
+        bigger = np.zeros((2, size), np.uint64)
+        refill(seen, bigger)
+        self.state = self.state._replace(seen=bigger)
+
+    def _grow_pool(self) -> None:
+        self.state = self.state._replace(pool=grown(self.state.pool, len(self.state.pool) + 2))
+
+    # upkeep
+
+    def forget_silent(self) -> NDArray[np.uint32]:
+        """Forget friendships and accounts beyond the friend horizon; return the rows freed."""
+        released = np.empty(int(self.state.vars[Var.ACCOUNTS_TOP]), np.uint32)
+        before = max(0, self.clock - self.settings.friend_horizon) // 1000
+        n = forget_silent(self.state, before, self._scratch[0], self._scratch[1], released)
+        return released[:n]
+
+    # reading
+
+    def find(self, key: int) -> int | None:
+        """Return the row of the account with hash `key`, or None."""
+        row = int(find_account(self.state, np.uint64(key)))
+        return None if row == NIL else row
+
+    def name(self, row: int) -> str:
+        """Return the id of the account in `row`; empty if it was deleted."""
+        return self.read_text(int(self.state.accounts["text"][row]))
+
+    def read_text(self, reference: int) -> str:
+        """Return a text of the arena; empty for reference 0."""
+        start, length = reference >> 16, reference & 0xFFFF
+        return self.state.text[start : start + length].tobytes().decode()
+
+    def counts(self, row: int) -> dict[str, int]:
+        """Return the window counts of the account in `row`, as of the clock."""
+        activity = int(self.state.accounts["activity"][row])
+        values = np.zeros(len(COLUMNS), np.uint32) if activity == NIL else self.state.counts[activity]
+        return dict(zip(COLUMNS, values.tolist(), strict=True))

@@ -1,0 +1,273 @@
+"""The flat arrays of one shard: dtypes, what each column means, and how they grow.
+
+Nothing here holds Python objects. Rows are addressed by dense indices (`account`, `pair`, `activity`),
+freed rows are chained into free lists, and every array grows by half when the next slice of events
+might not fit. Sizes on one line each, since memory is a promise (see `benchmarks/memory.py`):
+
+* an account is 50 bytes, its id's text, and 4 bytes a slot of the index;
+* an account with contacts has an activity row besides, of 104 bytes;
+* a contact (a pair: one actor, one target) is 56 bytes, its event id's text while that may be shown
+  as evidence, and 4 bytes a slot of the index;
+* a friendship is two 4-byte entries in sorted neighbour lists.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ACCOUNT", "COLUMNS", "FEATURES", "NIL", "PAIR", "STRANGER_BITS", "WINDOWS", "State", "Var"]
+
+NIL: Final = 0xFFFFFFFF
+"""No row."""
+
+HOUR: Final = 3_600_000
+DAY: Final = 24 * HOUR
+
+WINDOWS: Final = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY}
+"""The sliding windows, in milliseconds."""
+
+# Pair flags. The first nine are counted, in this order, in the columns of each window.
+STRANGER: Final = 1  # first contact was with a stranger
+LINKED: Final = 2  # ... who is a friend of enough of the actor's other recent targets
+MINOR: Final = 4  # ... who is a minor, and the actor is not a peer of theirs
+ACCEPTED: Final = 8
+DECLINED: Final = 16
+IGNORED: Final = 32  # no answer within the answer time
+BLOCKED: Final = 64
+REPORTED: Final = 128
+REPLIED: Final = 256
+COUNTED_BITS: Final = 9
+STRANGER_BITS: Final = 3  # the 1 h window counts only these: an answer within the hour says little
+CANCELLED: Final = 512  # the actor withdrew the request
+CONTACT: Final = 1024  # the actor reached out (otherwise only an outcome is known)
+ANSWERED: Final = ACCEPTED | DECLINED | BLOCKED | REPORTED | REPLIED
+
+_COUNTED: Final = (
+    "strangers",
+    "linked",
+    "minors",
+    "accepted",
+    "declined",
+    "ignored",
+    "blocked",
+    "reported",
+    "replied",
+)
+COLUMNS: Final = tuple(
+    f"{name}_{window}"
+    for window in WINDOWS
+    for name in ("targets", *(_COUNTED[:STRANGER_BITS] if window == "1h" else _COUNTED))
+)
+"""The count columns of an account, in the order in which they are stored."""
+FIRST_COLUMN: Final = (0, 4, 14)
+"""Where each window's columns begin (its `targets`; the counted bits follow)."""
+
+ACCOUNT: Final = np.dtype(
+    [
+        ("hash", "<u8"),  # 0: a free row, or a deleted account that contacts still name
+        ("text", "<u8"),  # offset << 16 | length, in the text arena
+        ("seen", "<u4"),  # last sign of life, epoch seconds
+        ("created", "<u4"),  # epoch seconds, 0: unknown
+        ("friends_at", "<u4"),  # where the sorted neighbour list begins in the pool
+        ("friends", "<u4"),  # how many
+        ("triangles", "<u4"),  # pairs of friends that are friends of one another
+        ("refs", "<u4"),  # contacts and friendships of others that name this row
+        ("activity", "<u4"),  # row of counts, or NIL; in a free row: the next free one
+        ("roles", "<u2"),
+        ("friends_class", "u1"),  # the list has room for 4 << class entries; 255: none
+        ("age", "u1"),  # AgeBand
+        ("age_source", "u1"),  # AgeSource; 0: a hint carried by another event
+        ("state", "u1"),  # FREE, LIVE or DELETED
+    ],
+    align=False,
+)
+FREE: Final = 0
+LIVE: Final = 1
+DELETED: Final = 2
+
+PAIR: Final = np.dtype(
+    [
+        ("first", "<i8"),  # time of the first contact, ms
+        ("last", "<i8"),  # time of the latest contact, ms
+        ("event", "<u8"),  # text of the first contact's event id, as in ACCOUNT; 0: none held
+        ("activity", "<u4"),  # the actor's row of counts; NIL: the actor was deleted, the row waits for the horizon
+        ("target", "<u4"),
+        ("earlier", "<u4"),  # the actor's contact before this one, in order of arrival
+        ("later", "<u4"),
+        ("first_next", "<u4"),  # next in the calendar of first contacts
+        ("last_next", "<u4"),  # next in the calendar of latest contacts; in a free row: the next free one
+        ("last_prev", "<u4"),
+        ("flags", "<u2"),
+        ("spare", "<u2"),
+    ],
+    align=False,
+)
+
+
+class _Vars(NamedTuple):
+    CLOCK: int = 0  # highest event time seen, guarded, ms; -1: no event yet
+    DUE: int = 1  # the clock at which the next calendar entry or bucket is due
+    LATENESS: int = 2  # ms; an older contact is late
+    MAX_JUMP: int = 3  # ms; a longer step of the clock wants several witnesses
+    WITHDRAWAL: int = 4  # ms in which a cancelled request counts as withdrawn
+    SUPPORT: int = 5  # events in range since the clock was first set
+    AHEAD: int = 6  # events in a row that were too far ahead
+    AHEAD_MIN: int = 7
+    AHEAD_ACTOR: int = 8
+    ACCOUNTS_TOP: int = 9  # rows ever used
+    ACCOUNTS_FREE: int = 10  # head of the free list, or NIL
+    ACCOUNTS: int = 11  # rows in use
+    PAIRS_TOP: int = 12
+    PAIRS_FREE: int = 13
+    PAIRS: int = 14
+    ACTIVITY_TOP: int = 15
+    ACTIVITY_FREE: int = 16
+    ACTIVITY: int = 17
+    TEXT_TOP: int = 18
+    TEXT_DEAD: int = 19  # bytes of the arena that nothing refers to
+    POOL_TOP: int = 20
+    FRIENDSHIPS: int = 21  # neighbour list entries
+    GENERATION: int = 22  # which dedupe table is current
+    ROTATE_AT: int = 23  # the clock at which the older dedupe table is forgotten
+    SEEN_CURRENT: int = 24  # ids in the current dedupe table
+    SEEN_BEFORE: int = 25  # ids in the other one
+    N_EVENTS: int = 26  # counters from here on
+    N_DUPLICATE: int = 27
+    N_LATE: int = 28
+    N_AHEAD: int = 29
+    N_FIRST: int = 30
+    N_UNMATCHED: int = 31  # outcomes of contacts that the graph does not hold
+    N_ERASED: int = 32
+    SIZE: int = 40
+
+
+Var: Final = _Vars()
+"""Indices into `State.vars`, the shard's scalars (int64); a named tuple, since the kernels can read one."""
+
+
+FEATURES: Final = np.dtype(
+    [
+        ("counts", "<u4", (len(COLUMNS),)),
+        ("time", "<i8"),  # of the event that led to the row, ms
+        ("ingested_at", "<i8"),
+        ("hash", "<u8"),  # of the account that the row is about
+        ("account", "<u4"),
+        ("pair", "<u4"),  # the account's newest contact as of this row, or NIL
+        ("source", "<u4"),  # index of the event in its batch
+        ("friends", "<u4"),
+        ("triangles", "<u4"),
+        ("created", "<u4"),  # epoch seconds, 0: unknown
+        ("mutual", "<i4"),  # mutual friends with the target; -1 in the row of an outcome
+        ("roles", "<u2"),
+        ("flags", "<u2"),  # of the contact that the event is about
+        ("kind", "u1"),  # EventKind of the event
+        ("age", "u1"),
+        ("target_age", "u1"),
+        ("first", "u1"),  # 1: a first contact by the account; 0: an outcome
+    ],
+    align=False,
+)
+"""A row of features as of one event: counts include that event."""
+
+
+class State(NamedTuple):
+    """All arrays of a shard, as the kernels take them."""
+
+    vars: NDArray[np.int64]  # (Var.SIZE,)
+    accounts: NDArray[np.void]  # ACCOUNT
+    account_index: NDArray[np.uint32]  # (power of two,), open addressing by hash
+    text: NDArray[np.uint8]
+    counts: NDArray[np.uint32]  # (activity rows, len(COLUMNS))
+    owner: NDArray[np.uint32]  # activity row -> account; in a free row: the next free one
+    newest: NDArray[np.uint32]  # activity row -> newest contact
+    pairs: NDArray[np.void]  # PAIR
+    pair_index: NDArray[np.uint32]  # (power of two,)
+    pool: NDArray[np.uint32]  # neighbour lists
+    pool_free: NDArray[np.uint32]  # (32,) free list a size class
+    seen: NDArray[np.uint64]  # (2, power of two): event hashes, current and previous generation
+    buckets: NDArray[np.uint32]  # (2, BUCKETS): heads of the calendars of first and latest contacts
+    cursor_width: NDArray[np.int64]  # (8,) ms
+    cursor_at: NDArray[np.int64]  # (8,) everything up to here has passed
+    cursor_bucket: NDArray[np.int64]  # (8,) the bucket that `cursor_at` falls into
+    cursor_next: NDArray[np.uint32]  # (8,) the next entry to pass in that bucket, or NIL
+
+
+BUCKET_BITS: Final = 16  # a bucket is 65.5 s
+BUCKETS: Final = 1 << 16  # 49.7 days
+
+MAX_HORIZON: Final = 45 * DAY
+
+
+def create(
+    *, answer_time: int, horizon: int, lateness: int, max_jump: int, withdrawal: int, accounts: int = 1024
+) -> State:
+    """Return the arrays of an empty shard.
+
+    Parameters
+    ----------
+    answer_time : int
+        A contact with no answer for this long counts as ignored, ms.
+    horizon : int
+        A contact is held until this long after the latest message or request of its pair, ms.
+    lateness : int
+        A contact this much older than the clock is kept out, ms.
+    max_jump : int
+        A longer step of the clock is believed only once several accounts bear it out, ms.
+    withdrawal : int
+        A request cancelled within this time and unanswered is uncounted, ms.
+    accounts : int
+        Rows to begin with.
+
+    Raises
+    ------
+    ValueError
+        If the times do not fit one another or the calendar.
+    """
+    week = WINDOWS["7d"]
+    if not week + DAY <= horizon <= MAX_HORIZON:
+        raise ValueError("horizon must lie between 8 and 45 days")
+    if not 0 < lateness <= DAY:
+        raise ValueError("lateness must be positive and at most 24 hours")
+    if not 0 < answer_time < week:
+        raise ValueError("answer_time must be positive and less than 7 days")
+    if max_jump < lateness or withdrawal < 0:
+        raise ValueError("max_jump must be at least lateness, and withdrawal not negative")
+    scalars = np.zeros(Var.SIZE, np.int64)
+    scalars[Var.CLOCK] = -1
+    scalars[Var.LATENESS], scalars[Var.MAX_JUMP], scalars[Var.WITHDRAWAL] = lateness, max_jump, withdrawal
+    for head in (Var.ACCOUNTS_FREE, Var.PAIRS_FREE, Var.ACTIVITY_FREE):
+        scalars[head] = NIL
+    widths = [HOUR, answer_time, DAY, week, HOUR, DAY, week, horizon]
+    slots = 4 * accounts
+    return State(
+        vars=scalars,
+        accounts=np.zeros(accounts, ACCOUNT),
+        account_index=np.full(slots, NIL, np.uint32),
+        text=np.zeros(16 * accounts, np.uint8),
+        counts=np.zeros((accounts, len(COLUMNS)), np.uint32),
+        owner=np.zeros(accounts, np.uint32),
+        newest=np.zeros(accounts, np.uint32),
+        pairs=np.zeros(accounts, PAIR),
+        pair_index=np.full(slots, NIL, np.uint32),
+        pool=np.zeros(8 * accounts, np.uint32),
+        pool_free=np.full(32, NIL, np.uint32),
+        seen=np.zeros((2, slots), np.uint64),
+        buckets=np.full((2, BUCKETS), NIL, np.uint32),
+        cursor_width=np.array(widths, np.int64),
+        cursor_at=np.zeros(8, np.int64),
+        cursor_bucket=np.zeros(8, np.int64),
+        cursor_next=np.full(8, NIL, np.uint32),
+    )
+
+
+def grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
+    """Return `array` with room for `needed` rows: itself, or a copy that is half as long again."""
+    have = len(array)
+    if needed <= have:
+        return array
+    longer = np.zeros((max(needed, have + have // 2), *array.shape[1:]), array.dtype)
+    longer[:have] = array
+    return longer
