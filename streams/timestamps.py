@@ -1,0 +1,129 @@
+"""Times as the contract writes them: RFC 3339 with an offset, to epoch milliseconds, and back.
+
+Compiled, since every event has one: about 10 ns a text, where a datetime object costs some 300 ns to make
+and read. A leap second (RFC 3339, section 5.7: only as 23:59:60 UTC) counts as the second after it, as POSIX
+has it. Fractions are cut off after the milliseconds.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.hashing import PADDING, compiled
+
+__all__ = ["BAD_TIME", "epoch_ms", "parse_time", "rfc3339"]
+
+BAD_TIME: Final = -(2**62)
+"""What `parse_time` returns for a text that is no RFC 3339 time with an offset."""
+
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@compiled
+def _two(data: Any, at: Any) -> Any:
+    """Read two digits, or return a number below -1000."""
+    high = np.int64(data[at]) - 48
+    low = np.int64(data[at + 1]) - 48
+    if high < 0 or high > 9 or low < 0 or low > 9:
+        return np.int64(-100_000)
+    return high * 10 + low
+
+
+@compiled
+def parse_time(data: NDArray[np.uint8], at: int, length: int) -> Any:
+    """Return the epoch milliseconds of the text at `at`, or `BAD_TIME`. `PADDING` bytes must follow the text."""
+    if length < 20:
+        return BAD_TIME
+    year = _two(data, at) * 100 + _two(data, at + 2)
+    month = _two(data, at + 5)
+    day = _two(data, at + 8)
+    hour = _two(data, at + 11)
+    minute = _two(data, at + 14)
+    second = _two(data, at + 17)
+    if year < 1 or month < 1 or month > 12 or day < 1 or hour < 0 or hour > 23 or minute < 0 or minute > 59:
+        return BAD_TIME
+    if second < 0 or second > 60 or data[at + 4] != 45 or data[at + 7] != 45:
+        return BAD_TIME
+    if data[at + 10] not in (84, 116, 32) or data[at + 13] != 58 or data[at + 16] != 58:
+        return BAD_TIME
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    last = 30 + ((month + (month >> 3)) & 1)
+    if month == 2:
+        last = 29 if leap else 28
+    if day > last:
+        return BAD_TIME
+    p = at + 19
+    end = at + length
+    millis = np.int64(0)
+    if data[p] == 46:
+        p += 1
+        scale = 100
+        first = p
+        while p < end and 48 <= data[p] <= 57:
+            millis += (np.int64(data[p]) - 48) * scale
+            scale //= 10
+            p += 1
+        if p == first:
+            return BAD_TIME
+    if p >= end:
+        return BAD_TIME
+    offset = 0
+    if data[p] == 90 or data[p] == 122:
+        p += 1
+    elif (data[p] == 43 or data[p] == 45) and end - p == 6 and data[p + 3] == 58:
+        hours = _two(data, p + 1)
+        minutes = _two(data, p + 4)
+        if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
+            return BAD_TIME
+        offset = hours * 60 + minutes
+        if data[p] == 45:
+            offset = -offset
+        p = end
+    if p != end:
+        return BAD_TIME
+    # days since the epoch: Hinnant, "chrono-compatible low-level date algorithms", days_from_civil
+    shifted = year - (1 if month <= 2 else 0)
+    era = shifted // 400
+    of_era = shifted - era * 400
+    of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    days = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    minutes_in = days * 1440 + hour * 60 + minute - offset
+    if second == 60 and minutes_in % 1440 != 1439:
+        return BAD_TIME
+    return (minutes_in * 60 + second) * 1000 + (0 if second == 60 else millis)
+
+
+def epoch_ms(text: str) -> int:
+    """Return the epoch milliseconds of an RFC 3339 time with an offset.
+
+    Raises
+    ------
+    ValueError
+        When the text is anything else, a time without an offset included.
+
+    Examples
+    --------
+    >>> epoch_ms("2026-11-22T04:21:42.123Z")
+    1795321302123
+    """
+    raw = text.encode(errors="replace")
+    value = int(parse_time(np.frombuffer(raw + bytes(PADDING), np.uint8), 0, len(raw)))
+    if value == BAD_TIME:
+        raise ValueError("not an RFC 3339 time with an offset, such as 2026-11-22T04:21:42Z")
+    return value
+
+
+def rfc3339(ms: int) -> str:
+    """Return epoch milliseconds as RFC 3339 in UTC with milliseconds.
+
+    Examples
+    --------
+    >>> rfc3339(1795321302123)
+    '2026-11-22T04:21:42.123Z'
+    """
+    at = _EPOCH + datetime.timedelta(milliseconds=ms)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
