@@ -1,0 +1,27 @@
+"""Fixtures every test may use.
+
+`broker` is one broker for the whole session: the embedded one, or Apache Kafka with KITHWATCH_TEST_BROKER=apache
+(after deploy/kafka/fetch.sh). Tests share it, so each names its topics and groups with `unique`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.brokers import Broker, broker_for_tests
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A running broker; `broker.bootstrap` is its address."""
+    with broker_for_tests() as running:
+        yield running
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Make a name no other test has used: `unique("events")`."""
+    return lambda name: f"{name}-{uuid.uuid4().hex[:8]}"
