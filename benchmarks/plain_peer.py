@@ -1,78 +1,91 @@
 """The speed peer: the features of first contacts and outcomes in plain Python and networkx.
 
-Written as a careful programmer would who does not need millions of events an hour: one `json.loads` an event, dicts and
-deques for the windows, a `networkx.Graph` for the friendships. It keeps to the same definitions as the product, so it
-also serves as an oracle in tests.
+Written as a careful programmer would who does not need millions of events an hour: one `json.loads` an event, objects
+and deques for the windows, a `networkx.Graph` for the friendships. It keeps to the product's definitions, for streams
+that come in time order, so that it can serve as an oracle too.
 
 A *first contact* is the first request or message of an actor to a target within the horizon. The target is a
-*stranger* if the two are not friends, share no mutual friend (by the graph or by the platform's own count), and the
-target has not contacted the actor first. A row of features is handed back for each first contact, about the actor, and for
-each outcome, about the account that it speaks of.
+*stranger* if the two are not friends, share no mutual friend (the platform's own count is believed), and the target has
+not contacted the actor first. A row of features is handed back for each first contact, about the actor, and for each
+outcome, about the account that it speaks of.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import networkx as nx
 
-__all__ = ["HORIZON", "WINDOWS", "PlainPeer"]
+__all__ = ["PlainPeer"]
 
 HOUR: Final = 3_600_000
 WINDOWS: Final = {"1h": HOUR, "24h": 24 * HOUR, "7d": 7 * 24 * HOUR}
-"""Windows in milliseconds; one spans the times later than now minus its length."""
+"""Windows in milliseconds; each spans the times later than now minus its length."""
 HORIZON: Final = 30 * 24 * HOUR
-"""How long a contact is remembered."""
-MINORS: Final = frozenset({"under_13", "13_15", "16_17"})
+"""How long after its latest contact a pair is remembered."""
+ANSWER_TIME: Final = 12 * HOUR
+"""A contact with no answer for so long is ignored."""
+WITHDRAWAL: Final = 10 * 60_000
+"""A request taken back within this time is uncounted."""
+RECENT: Final = 64
+"""How many of the actor's newest targets the target's friends are compared with."""
 OUTCOMES: Final = {
     "friend_request.accepted": "accepted",
     "friend_request.declined": "declined",
     "account.blocked": "blocked",
     "account.reported": "reported",
 }
+ANSWERS: Final = frozenset({*OUTCOMES.values(), "replied"})
+COUNTED: Final = ("strangers", "linked", "minors", "accepted", "declined", "ignored", "blocked", "reported", "replied")
+YEARS: Final = {"under_13": 11.0, "13_15": 14.0, "16_17": 16.5, "18_20": 19.0, "21_plus": 30.0}
+MINORS: Final = frozenset({"under_13", "13_15", "16_17"})
 
 
-@dataclass(slots=True)
+class Pair:
+    """What is known of one actor's contact to one target."""
+
+    __slots__ = ("actor", "cancelled", "contact", "first", "flags", "last", "target")
+
+    def __init__(self, actor: str, target: str, now: int) -> None:
+        self.actor, self.target, self.first, self.last = actor, target, now, now
+        self.flags: set[str] = set()
+        self.contact = self.cancelled = False
+
+
 class Window:
-    """Distinct targets, strangers and minors, and outcomes, of one account in one window."""
+    """The contacts of one account in one window, and their counts."""
 
-    span: int
-    contacts: deque[tuple[int, str, bool, bool]] = field(default_factory=deque)
-    outcomes: deque[tuple[int, str]] = field(default_factory=deque)
-    targets: int = 0
-    strangers: int = 0
-    minors: int = 0
-    outcome_counts: Counter[str] = field(default_factory=Counter)
+    __slots__ = ("counts", "firsts", "lasts", "span", "targets")
+
+    def __init__(self, span: int) -> None:
+        self.span = span
+        self.firsts: deque[Pair] = deque()
+        self.lasts: deque[tuple[int, Pair]] = deque()
+        self.targets = 0
+        self.counts = dict.fromkeys(COUNTED, 0)
 
     def move(self, now: int) -> None:
         """Let go of what has left the window."""
-        while self.contacts and self.contacts[0][0] <= now - self.span:
-            _, _, stranger, minor = self.contacts.popleft()
-            self.targets -= 1
-            self.strangers -= stranger
-            self.minors -= stranger and minor
-        while self.outcomes and self.outcomes[0][0] <= now - self.span:
-            self.outcome_counts[self.outcomes.popleft()[1]] -= 1
+        since = now - self.span
+        while self.firsts and self.firsts[0].first <= since:
+            for flag in self.firsts.popleft().flags:
+                self.counts[flag] -= 1
+        while self.lasts and self.lasts[0][0] <= since:
+            at, pair = self.lasts.popleft()
+            self.targets -= pair.last == at
 
-    def contact(self, now: int, target: str, stranger: bool, minor: bool) -> None:
-        """Count a first contact."""
-        self.contacts.append((now, target, stranger, minor))
-        self.targets += 1
-        self.strangers += stranger
-        self.minors += stranger and minor
-
-    def outcome(self, now: int, what: str) -> None:
-        """Count an outcome."""
-        self.outcomes.append((now, what))
-        self.outcome_counts[what] += 1
+    def touch(self, now: int, pair: Pair, before: int | None) -> None:
+        """Count a contact; `before` is the time of the pair's contact before it."""
+        self.targets += before is None or before <= now - self.span
+        self.lasts.append((now, pair))
 
 
 class PlainPeer:
@@ -81,7 +94,8 @@ class PlainPeer:
     Examples
     --------
     >>> peer = PlainPeer()
-    >>> row = peer.process({"type": "message.sent", "event_id": "1", "occurred_at": 0, "actor_id": "a", "target_id": "b"})
+    >>> event = {"type": "message.sent", "event_id": "1", "occurred_at": 0, "actor_id": "a", "target_id": "b"}
+    >>> row = peer.process(event)
     >>> row["stranger"], row["strangers_1h"]
     (True, 1)
     """
@@ -90,79 +104,149 @@ class PlainPeer:
         self.friends: nx.Graph = nx.Graph()
         self.ages: dict[str, str] = {}
         self.seen: set[str] = set()
-        self.pairs: dict[tuple[str, str], int] = {}
-        self.replied: set[tuple[str, str]] = set()
+        self.pairs: dict[str, dict[str, Pair]] = {}
         self.windows: dict[str, dict[str, Window]] = {}
+        self.unanswered: list[tuple[int, int, Pair]] = []
+        self.number = 0
 
     def process(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """Take one event; return a row of features for a first contact or an outcome, None for the rest."""
+        """Take one event; return a row of features for a first contact or an outcome, None for the rest.
+
+        A first message that answers an earlier one is both: the row about the account that got it is in `reply`.
+        """
         if event["event_id"] in self.seen:
             return None
         self.seen.add(event["event_id"])
         now, kind, actor = milliseconds(event["occurred_at"]), event["type"], event["actor_id"]
+        self._pass_time(now)
         target = event.get("target_id")
         for who, name in ((actor, "actor_age_band"), (target, "target_age_band")):
             if who is not None and name in event:
                 self.ages[who] = event[name]
         if kind == "account.updated":
-            self._update(actor, event, now)
+            if "age_band" in event:
+                self.ages[actor] = event["age_band"]
+            elif "birth_date" in event:
+                self.ages[actor] = band_of(date.fromisoformat(event["birth_date"]), now)
         elif kind == "account.deleted":
             self._forget(actor)
         if target is None or target == actor:
             return None
         if kind in ("friendship.created", "friend_request.accepted"):
             self.friends.add_edge(actor, target)
-        elif kind in ("friendship.removed", "account.blocked") and self.friends.has_edge(actor, target):
+        elif kind == "friendship.removed" and self.friends.has_edge(actor, target):
             self.friends.remove_edge(actor, target)
-        if kind in ("friend_request.sent", "message.sent"):
+        elif kind == "friend_request.cancelled":
+            self._cancel(now, actor, target)
+        elif kind in ("friend_request.sent", "message.sent"):
             return self._contact(now, actor, target, event)
         if kind in OUTCOMES:
             return self._outcome(now, target, actor, OUTCOMES[kind])
         return None
 
     def _contact(self, now: int, actor: str, target: str, event: dict[str, Any]) -> dict[str, Any] | None:
-        last = self.pairs.get((actor, target))
-        self.pairs[actor, target] = now
-        if last is not None and last > now - HORIZON:
+        pair = self._pair(actor, target, now)
+        if pair is not None and pair.contact:
+            before, pair.last = pair.last, now
+            for window in self._windows(actor, now).values():
+                window.touch(now, pair, before)
             return None
-        back = self.pairs.get((target, actor))
-        came_first = back is not None and back > now - HORIZON
-        mutual = self._mutual(actor, target)
-        believed = max(mutual, event.get("mutual_friends") or 0)
         friends = self.friends.has_edge(actor, target)
-        stranger = not friends and not believed and not came_first
-        minor = self.ages.get(target, "unknown") in MINORS
-        for window in self._windows(actor, now).values():
-            window.contact(now, target, stranger, minor)
+        mutual = event.get("mutual_friends")
+        if mutual is None:
+            mutual = self._mutual(actor, target)
+        back = self._pair(target, actor, now)
+        came_first = back is not None and back.contact
+        reply = self._outcome(now, target, actor, "replied") if came_first else None
+        stranger = not friends and not mutual and not came_first
+        mine = self._windows(actor, now)
+        known = self.friends.adj.get(target, ())
+        recent = []
+        for earlier in reversed(mine["7d"].firsts):
+            if earlier.contact:
+                recent.append(earlier.target)
+                if len(recent) == RECENT:
+                    break
+        links = sum(other in known for other in recent)
+        if pair is None:
+            pair = self._new_pair(actor, target, now)
+        pair.contact, pair.last = True, now
+        for window in mine.values():
+            window.touch(now, pair, None)
+        if stranger:
+            self._flag(now, pair, "strangers")
+            if links >= 1 and links >= 0.1 * len(recent):
+                self._flag(now, pair, "linked")
+            if child_of(self.ages.get(actor, "unknown"), self.ages.get(target, "unknown")):
+                self._flag(now, pair, "minors")
         row = self._row(now, actor, "contact", target)
-        row |= {"stranger": stranger, "minor": minor, "mutual": believed, "friends": friends}
-        if event["type"] == "message.sent" and came_first and (target, actor) not in self.replied:
-            self.replied.add((target, actor))
-            for window in self._windows(target, now).values():
-                window.outcome(now, "replied")
+        row |= {"stranger": stranger, "mutual": mutual, "reply": reply}
         return row
 
-    def _outcome(self, now: int, about: str, by: str, what: str) -> dict[str, Any]:
-        for window in self._windows(about, now).values():
-            window.outcome(now, what)
+    def _outcome(self, now: int, about: str, by: str, what: str) -> dict[str, Any] | None:
+        pair = self._pair(about, by, now)
+        if pair is None:
+            if what not in ("blocked", "reported"):
+                return None
+            pair = self._new_pair(about, by, now)
+        if what in pair.flags:
+            return None
+        self._unflag(now, pair, "ignored")
+        self._flag(now, pair, what)
         return self._row(now, about, what, by)
+
+    def _cancel(self, now: int, actor: str, target: str) -> None:
+        pair = self._pair(actor, target, now)
+        if pair is None or pair.flags & ANSWERS:
+            return
+        pair.cancelled = True
+        if now - pair.first <= WITHDRAWAL:
+            for flag in ("strangers", "linked", "minors"):
+                self._unflag(now, pair, flag)
+
+    def _pass_time(self, now: int) -> None:
+        while self.unanswered and self.unanswered[0][0] <= now:
+            _, _, pair = heapq.heappop(self.unanswered)
+            if pair.contact and not pair.cancelled and not pair.flags & ANSWERS:
+                self._flag(now, pair, "ignored")
 
     def _row(self, now: int, account: str, cause: str, other: str) -> dict[str, Any]:
         row: dict[str, Any] = {"time": now, "account": account, "cause": cause, "other": other}
         row["age_band"] = self.ages.get(account, "unknown")
+        row["friends"] = len(self.friends[account]) if account in self.friends else 0
         row["clustering"] = nx.clustering(self.friends, account) if account in self.friends else 0.0
         for name, window in self._windows(account, now).items():
             row[f"targets_{name}"] = window.targets
-            row[f"strangers_{name}"] = window.strangers
-            row[f"minors_{name}"] = window.minors
-            for what in (*OUTCOMES.values(), "replied"):
-                row[f"{what}_{name}"] = window.outcome_counts[what]
+            row |= {f"{flag}_{name}": count for flag, count in window.counts.items()}
         return row
 
     def _mutual(self, actor: str, target: str) -> int:
         if actor not in self.friends or target not in self.friends:
             return 0
         return len(list(nx.common_neighbors(self.friends, actor, target)))
+
+    def _pair(self, actor: str, target: str, now: int) -> Pair | None:
+        pair = self.pairs.get(actor, {}).get(target)
+        return pair if pair is not None and pair.last > now - HORIZON else None
+
+    def _new_pair(self, actor: str, target: str, now: int) -> Pair:
+        pair = self.pairs.setdefault(actor, {})[target] = Pair(actor, target, now)
+        for window in self._windows(actor, now).values():
+            window.firsts.append(pair)
+        self.number += 1
+        heapq.heappush(self.unanswered, (now + ANSWER_TIME, self.number, pair))
+        return pair
+
+    def _flag(self, now: int, pair: Pair, flag: str) -> None:
+        for window in self._windows(pair.actor, now).values():
+            window.counts[flag] += pair.first > now - window.span
+        pair.flags.add(flag)
+
+    def _unflag(self, now: int, pair: Pair, flag: str) -> None:
+        if flag in pair.flags:
+            for window in self._windows(pair.actor, now).values():
+                window.counts[flag] -= pair.first > now - window.span
+            pair.flags.discard(flag)
 
     def _windows(self, account: str, now: int) -> dict[str, Window]:
         if account not in self.windows:
@@ -172,24 +256,27 @@ class PlainPeer:
             window.move(now)
         return mine
 
-    def _update(self, account: str, event: dict[str, Any], now: int) -> None:
-        if "birth_date" in event:
-            self.ages[account] = band_of(date.fromisoformat(event["birth_date"]), now)
-        elif "age_band" in event:
-            self.ages[account] = event["age_band"]
-
     def _forget(self, account: str) -> None:
         if account in self.friends:
             self.friends.remove_node(account)
         self.ages.pop(account, None)
         self.windows.pop(account, None)
+        for pair in self.pairs.pop(account, {}).values():
+            pair.cancelled = True
+        for others in self.pairs.values():
+            others.pop(account, None)
+
+
+def child_of(actor: str, target: str) -> bool:
+    """Return whether a target is a minor and the actor, by age band, an adult who is no peer, or unknown."""
+    if target not in MINORS or actor in MINORS:
+        return False
+    return actor not in YEARS or YEARS[actor] - YEARS[target] >= 3.5
 
 
 def milliseconds(when: int | str) -> int:
     """Return epoch milliseconds of a contract time."""
-    if isinstance(when, int):
-        return when
-    return round(datetime.fromisoformat(when).timestamp() * 1000)
+    return when if isinstance(when, int) else round(datetime.fromisoformat(when).timestamp() * 1000)
 
 
 def band_of(born: date, now: int) -> str:

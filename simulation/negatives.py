@@ -108,7 +108,7 @@ def _recruiters(rng: np.random.Generator, people: People, start: int, days: floa
     """Ask and write to grown-up strangers every working day; few answer."""
     table = _begin(rng, _of(people, "recruiter"), {AGED: 0.6, NEAR: 0.2, CROWD: 0.15, SECOND: 0.05})
     n = len(table)
-    table["per_day"], table["limit"] = rng.lognormal(2.7, 0.7, n), rng.choice([20, 40, 50, 100], n)
+    table["per_day"], table["limit"] = rng.lognormal(2.2, 0.7, n), rng.choice([20, 40, 50, 100], n)
     table["duty"], table["messages"] = rng.uniform(0.15, 0.7, n), rng.beta(1.0, 1.5, n)
     table["youngest"] = rng.choice([16.0, 18.0, 20.0, 22.0], n, p=[0.15, 0.25, 0.3, 0.3])
     table["oldest"] = rng.choice([30.0, 45.0, 60.0], n)

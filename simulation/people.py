@@ -226,6 +226,10 @@ def populate(
     openness = rng.normal(0.0, 1.3, n)
     openness[of["streamer"]] += 3.0
     openness[of["teacher"]] += 1.5
+    # what a profile looks like is there for all to see: a famous face, a firm's logo, an empty page with a stock photo
+    appeal = rng.normal(0.0, 0.8, n)
+    for name, lift in (("streamer", 1.0), ("recruiter", 0.5), ("mass_adder", -0.8), ("minor_targeter", -0.2)):
+        appeal[of[name]] += lift
     taste = rng.beta(1.0, 1.0 / max(profile.stranger_requests, 0.02) - 1.0, n)
     chatty = rng.beta(0.7, 0.7 * (1.0 / max(profile.stranger_sessions, 0.02) - 1.0), n)
     return People(
@@ -242,7 +246,7 @@ def populate(
         sociable=sociable,
         open=openness,
         wary=rng.lognormal(-0.3, 0.8, n),
-        appeal=rng.normal(0.0, 0.8, n) + np.where(of["streamer"], 1.0, 0.0),
+        appeal=appeal,
         requests=profile.requests * sociable**0.5 * rng.lognormal(-0.5, 1.0, n),
         sessions=profile.sessions * sociable**0.5 * rng.lognormal(-0.5, 1.0, n),
         strange_requests=taste,
@@ -259,7 +263,7 @@ def befriend(rng: np.random.Generator, people: People, profile: Profile, *, star
     here = people.joined < start
     tenure = np.minimum(1.0, (start - people.created) / (365.0 * DAY))
     begun = people.sociable * np.where(here, 0.25 + 0.75 * tenure, 0.0) * profile.degree / 2.0
-    mix = (0.30, 0.16, 0.08, 0.16) if profile.kind != "dating" else (0.0, 0.0, 0.0, 0.4)
+    mix = (0.42, 0.10, 0.08, 0.16) if profile.kind != "dating" else (0.0, 0.0, 0.0, 0.4)
     first, second = [], []
 
     def settle(a: Array, b: Array) -> None:
