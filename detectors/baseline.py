@@ -1,0 +1,195 @@
+"""What is ordinary: counts of strangers and minors per cohort, learned on the stream.
+
+Two Gamma–Poisson models. A person's rate is Gamma distributed over the people of a cohort, and their
+count in a window is Poisson given the rate, so that the count is negative binomial:
+
+* **strangers** contacted in a window: mean and shape fitted by maximum likelihood to a histogram of counts over
+  all active accounts, truncated above a high quantile (attackers must not teach the baseline) and mixed
+  with the histogram of all cohorts and with a prior, which matter less the more a cohort was seen;
+* **minors** among n stranger contacts: mean n × q, with q the cohort's share and the shape its spread.
+  Both are moment estimates over all accounts but those with the largest surplus (trimmed).
+
+Samples are taken at ticks of event time from every account active in the window. Fading with a half-life
+keeps them recent. Fits go over a fixed grid, so that they are deterministic and cost one matrix product.
+
+Assumptions: attackers are fewer than the trimmed share; accounts of a cohort differ in rate, not in kind;
+the tail beyond the trimmed quantile falls like the fitted one (heavier tails flag more innocents: the
+severities leave room for it).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from detectors.cohorts import COHORTS
+from detectors.policy import BaselinePolicy
+
+__all__ = ["Baseline", "negative_binomial_tail"]
+
+TOP: Final = 256
+"""Counts at and above this share one bin of the histogram."""
+POOL_WEIGHT: Final = 200.0
+"""A cohort's own samples outweigh those of all cohorts from this many on."""
+CLIP: Final = 6.0
+"""Standard deviations beyond which an account is left out of the share of minors, whatever the quantile."""
+WEIGHT: Final = 20.0
+"""Stranger contacts of one account that count at most for the share of minors."""
+DAY: Final = 86_400_000
+
+_MEANS: Final = np.geomspace(0.005, 500.0, 96)
+_SHAPES: Final = np.geomspace(0.03, 30.0, 25)
+
+
+def _log_pmf(counts: NDArray[Any], mean: NDArray[Any], shape: NDArray[Any]) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = (
+        special.gammaln(counts + shape)
+        - special.gammaln(shape)
+        - special.gammaln(counts + 1.0)
+        + shape * np.log(shape / (shape + mean))
+        + counts * np.log(mean / (shape + mean))
+    )
+    return result
+
+
+_GRID_MEAN, _GRID_SHAPE = (axis.ravel() for axis in np.meshgrid(_MEANS, _SHAPES, indexing="ij"))
+_GRID_LOG_PMF: Final = _log_pmf(np.arange(TOP)[None, :], _GRID_MEAN[:, None], _GRID_SHAPE[:, None])
+_GRID_LOG_CDF: Final = np.log(np.minimum(np.cumsum(np.exp(_GRID_LOG_PMF), axis=1), 1.0))
+
+
+def negative_binomial_tail(count: NDArray[Any], mean: NDArray[Any], shape: NDArray[Any]) -> NDArray[np.float64]:
+    """Return P(X >= count) for negative binomial X of the given mean and shape, elementwise.
+
+    Examples
+    --------
+    >>> float(negative_binomial_tail(np.array([0]), np.array([1.0]), np.array([1.0]))[0])
+    1.0
+    >>> round(float(negative_binomial_tail(np.array([3]), np.array([1.0]), np.array([1.0]))[0]), 6)
+    0.125
+    """
+    k = np.maximum(np.asarray(count, np.float64), 1e-300)
+    tail: NDArray[np.float64] = special.betainc(k, shape, mean / (mean + shape))
+    return np.where(np.asarray(count) <= 0, 1.0, tail)
+
+
+class Baseline:
+    """The learned state: histograms and sums per cohort, and the parameters fitted to them.
+
+    Parameters
+    ----------
+    policy : BaselinePolicy
+
+    Attributes
+    ----------
+    mean, shape : ndarray, shape (3, COHORTS)
+        Strangers per active account in each window (1 h, 24 h, 7 d).
+    minor_share, minor_shape : ndarray, shape (COHORTS,)
+        Share of minors among stranger contacts, and its spread.
+    minor_rate : ndarray, shape (COHORTS,)
+        Minors among strangers contacted per active account and day.
+    """
+
+    def __init__(self, policy: BaselinePolicy) -> None:
+        self.policy = policy
+        self.histogram = np.zeros((3, COHORTS, TOP))
+        self.exposure = np.zeros(COHORTS)  # stranger contacts seen, each account counted up to its cap
+        self.minors = np.zeros(COHORTS)  # minors among them
+        self.excess = np.zeros(COHORTS)  # sum of (m - n q)^2 - n q
+        self.square = np.zeros(COHORTS)  # sum of (n q)^2
+        self.active = np.zeros(COHORTS)  # accounts sampled
+        self.mean = np.empty((3, COHORTS))
+        self.shape = np.empty((3, COHORTS))
+        self.minor_share = np.empty(COHORTS)
+        self.minor_shape = np.empty(COHORTS)
+        self.minor_rate = np.empty(COHORTS)
+        self.last_fade = -1
+        prior = np.array(policy.prior_mean.values())
+        pmf = np.exp(_log_pmf(np.arange(TOP)[None, :], prior[:, None], np.array(policy.prior_shape)))
+        self._prior = policy.prior_weight * pmf
+        self.fit()
+
+    def fade(self, time: int) -> None:
+        """Let all samples fade to `time` (epoch ms)."""
+        if self.last_fade >= 0:
+            kept = 0.5 ** ((time - self.last_fade) / (self.policy.half_life_days * DAY))
+            for sums in (self.histogram, self.exposure, self.minors, self.excess, self.square, self.active):
+                sums *= kept
+        self.last_fade = time
+
+    def learn(
+        self,
+        cohort: NDArray[Any],
+        active: NDArray[Any],
+        strangers: NDArray[Any],
+        all_strangers: NDArray[Any],
+        minors: NDArray[Any],
+    ) -> None:
+        """Take one sample of accounts.
+
+        Parameters
+        ----------
+        cohort : ndarray, shape (n,)
+        active : ndarray of bool, shape (n, 3)
+            Whether the account contacted anybody in the window.
+        strangers : ndarray, shape (n, 3)
+            Strangers contacted in the window that count for `mass_add`.
+        all_strangers, minors : ndarray, shape (n,)
+            Strangers contacted in 7 days, and minors among them.
+        """
+        for w in range(3):
+            chosen = active[:, w]
+            cells = cohort[chosen] * TOP + np.minimum(strangers[chosen, w], TOP - 1)
+            self.histogram[w] += np.bincount(cells, minlength=COHORTS * TOP).reshape(COHORTS, TOP)
+        week = active[:, 2]
+        c = cohort[week]
+        n = np.minimum(all_strangers[week], WEIGHT)
+        m = minors[week] * np.divide(n, all_strangers[week], out=np.zeros(len(c)), where=all_strangers[week] > 0)
+        expected = n * self.minor_share[c]
+        scale = np.sqrt(expected + expected**2) + 1e-9
+        surplus = (m - expected) / scale
+        exposed = surplus[n > 0]
+        cap = min(CLIP, float(np.quantile(exposed, 1.0 - self.policy.trim_share))) if len(exposed) else CLIP
+        kept = surplus <= max(cap, 1.0)
+        self.active += np.bincount(c, minlength=COHORTS)
+        c, n, m, expected = c[kept], n[kept], m[kept], expected[kept]
+        self.exposure += np.bincount(c, n, COHORTS)
+        self.minors += np.bincount(c, m, COHORTS)
+        self.excess += np.bincount(c, (m - expected) ** 2 - expected, COHORTS)
+        self.square += np.bincount(c, expected**2, COHORTS)
+
+    def fit(self) -> None:
+        """Fit the parameters to what was learned."""
+        pooled = self.histogram.sum(axis=1)
+        pooled_n = pooled.sum(axis=1, keepdims=True)
+        share = np.divide(pooled, pooled_n, out=np.zeros_like(pooled), where=pooled_n > 0)
+        weight = np.minimum(pooled_n, POOL_WEIGHT)
+        mixed = self.histogram + (weight * share)[:, None, :] + self._prior[:, None, :]
+        cells = mixed.reshape(-1, TOP)
+        cumulative = np.cumsum(cells, axis=1)
+        total = cumulative[:, -1]
+        limit = (1.0 - self.policy.trim_share) * total
+        cut = np.clip((cumulative < limit[:, None]).sum(axis=1), 4, TOP - 2)
+        width = int(cut.max()) + 1
+        kept = np.where(np.arange(width)[None, :] <= cut[:, None], cells[:, :width], 0.0)
+        likelihood = kept @ _GRID_LOG_PMF[:, :width].T - kept.sum(axis=1)[:, None] * _GRID_LOG_CDF[:, cut].T
+        best = np.argmax(likelihood, axis=1)
+        self.mean = _GRID_MEAN[best].reshape(3, COHORTS)
+        self.shape = _GRID_SHAPE[best].reshape(3, COHORTS)
+        self._fit_minors()
+
+    def _fit_minors(self) -> None:
+        p = self.policy
+        pooled_n, pooled_m = self.exposure.sum(), self.minors.sum()
+        prior_n = p.prior_minor_weight
+        pooled_share = (pooled_m + prior_n * p.prior_minor_share) / (pooled_n + prior_n)
+        # a cohort leans on all cohorts as it does on the prior: with the weight of so many contacts
+        self.minor_share = (self.minors + prior_n * pooled_share) / (self.exposure + prior_n)
+        # method of moments for 1 / shape, leaning on the prior with the weight of twenty accounts' squares
+        lean = 20.0 * (5.0 * self.minor_share) ** 2
+        overdispersion = (self.excess + lean / p.prior_minor_shape) / (self.square + lean)
+        self.minor_shape = 1.0 / np.clip(overdispersion, 0.05, 20.0)
+        daily_prior = 0.1 * p.prior_minor_share
+        self.minor_rate = (self.minors / 7.0 + 20.0 * daily_prior) / (self.active + 20.0)

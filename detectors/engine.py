@@ -1,0 +1,157 @@
+"""From rows of features to flags: detectors, baselines and episodes of one shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from graph.views import evidence
+
+from detectors.baseline import Baseline
+from detectors.cohorts import cohort_of
+from detectors.detector import Detector
+from detectors.episodes import FlagRecord, Ledger, flag_id
+from detectors.mass_add import MassAddDetector
+from detectors.minor_targeting import MinorTargetingDetector
+from detectors.policy import SEVERITIES, Policy
+from detectors.table import WINDOW_NAMES, FeatureTable
+from graph.batch import EventBatch, EventKind
+from graph.shard import Rows, Shard, Tick
+from graph.state import COLUMNS, DAY, WINDOWS, Var
+
+__all__ = ["Engine", "detectors_of"]
+
+SAMPLE: Final = 20_000
+"""Accounts in one sample for the baselines, about; drawn by hash."""
+EVIDENCE: Final = 20
+"""Targets and event ids in a flag, at most, the newest."""
+_COLUMN: Final = {name: i for i, name in enumerate(COLUMNS)}
+
+
+def detectors_of(policy: Policy) -> list[Detector]:
+    """Return the detectors that a policy enables."""
+    settings = policy.detectors
+    found: list[Detector] = []
+    if settings.mass_add.enabled:
+        found.append(MassAddDetector(settings.mass_add, policy.severities))
+    if settings.minor_targeting.enabled:
+        found.append(MinorTargetingDetector(settings.minor_targeting, policy.severities))
+    return found
+
+
+class Engine:
+    """The detecting half of a shard.
+
+    Parameters
+    ----------
+    shard : Shard
+        Rows must be handed over before the shard moves on: evidence is read from it.
+    policy : Policy
+    raise_after : int
+        Flags whose time lies before this (epoch ms) are not sent.
+    """
+
+    def __init__(self, shard: Shard, policy: Policy, raise_after: int = 0) -> None:
+        self.shard = shard
+        self.version = policy.version
+        self.detectors = detectors_of(policy)
+        self.baseline = Baseline(policy.baseline)
+        self.ledger = Ledger(policy, raise_after)
+        self.lowest = policy.severities.nats()[0]
+
+    def process(self, batch: EventBatch) -> Iterator[FlagRecord]:
+        """Work through a batch on this shard alone, and yield flags in the order of events."""
+        for step in self.shard.process(batch):
+            yield from self.take(step)
+
+    def take(self, step: Rows | Tick) -> Iterator[FlagRecord]:
+        """Take one step of the shard: rows are scored, a tick teaches the baselines."""
+        if isinstance(step, Tick):
+            self.learn(step.time)
+        else:
+            yield from self.detect(step)
+
+    def detect(self, rows: Rows) -> Iterator[FlagRecord]:
+        """Score rows with all detectors and yield the flags they lead to, in the order of rows."""
+        table = FeatureTable(rows.table)
+        found = []
+        for d, detector in enumerate(self.detectors):
+            scored = detector.score(table, self.baseline)
+            hits = np.flatnonzero(scored.nats >= self.lowest)
+            found.extend((int(i), d, scored) for i in hits)
+        found.sort(key=lambda hit: hit[:2])
+        for i, d, scored in found:
+            detector = self.detectors[d]
+            row = table.rows[i]
+            time, nats, count = int(row["time"]), float(scored.nats[i]), int(scored.count[i])
+            news = self.ledger.note(int(row["hash"]), detector.name, time, nats, count, detector.shadow)
+            if news is None:
+                continue
+            why = detector.explain(table, scored, i, self.baseline)
+            account_id = self.shard.name(int(row["account"]))
+            # texts of contacts that leave the 7 d window before the next tick may already be gone
+            since = max(time - why.window, self.shard.next_tick - WINDOWS["7d"])
+            targets, events = evidence(self.shard, int(row["pair"]), since=since, mask=why.mask, limit=EVIDENCE)
+            yield FlagRecord(
+                type=news.type,
+                flag_id=flag_id(account_id, detector.name, news.started),
+                account_id=account_id,
+                role="actor",
+                detector=detector.name,
+                severity=SEVERITIES[news.level],
+                score=round(news.score, 4),
+                raised_at=news.raised_at,
+                updated_at=time,
+                window=(time - why.window, time),
+                features=why.features,
+                thresholds=why.thresholds,
+                baseline=why.baseline,
+                targets=targets,
+                event_ids=events,
+                explanation=why.explanation,
+                counterfactual=why.counterfactual,
+                policy_version=self.version,
+                shadow=news.shadow,
+                ingested_at=int(row["ingested_at"]),
+            )
+        erased = table.rows["kind"] == EventKind.ACCOUNT_DELETED
+        if erased.any():
+            gone = table.rows["account"][erased].astype(np.uint32)
+            for detector in self.detectors:
+                detector.forget(gone)
+            for key in table.rows["hash"][erased].tolist():
+                self.ledger.forget(key)
+
+    def learn(self, time: int) -> None:
+        """Teach the baselines what active accounts do, as of `time`, and do the daily upkeep."""
+        s = self.shard.state
+        top = int(s.vars[Var.ACTIVITY_TOP])
+        self.ledger.active = int(s.vars[Var.ACTIVITY])
+        owner = s.owner[:top]
+        rows = np.flatnonzero(owner < len(s.accounts))
+        rows = rows[s.accounts["activity"][owner[rows]] == rows]
+        if len(rows) > SAMPLE:
+            limit = np.uint64(int(SAMPLE / len(rows) * 2**64))
+            rows = rows[s.accounts["hash"][owner[rows]] < limit]
+        if len(rows):
+            accounts = s.accounts[owner[rows]]
+            counts = s.counts[rows].astype(np.int64)
+            windows = {
+                name: counts[:, [_COLUMN[f"{name}_{w}"] for w in WINDOW_NAMES]]
+                for name in ("targets", "strangers", "linked", "minors")
+            }
+            self.baseline.fade(time)
+            self.baseline.learn(
+                cohort_of(accounts["age"], accounts["created"], time // 1000),
+                windows["targets"] > 0,
+                windows["strangers"] - windows["linked"],
+                windows["strangers"][:, 2],
+                windows["minors"][:, 2],
+            )
+            self.baseline.fit()
+        if time % DAY == 0:
+            self.ledger.close_stale(time)
+            released = self.shard.forget_silent()
+            for detector in self.detectors:
+                detector.forget(released)

@@ -1,0 +1,190 @@
+"""Episodes: findings of one account and detector become one flag, sent again only when there is news."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Final
+
+from detectors.policy import Policy
+
+__all__ = ["Episode", "FlagRecord", "Ledger", "News", "flag_id", "score_of"]
+
+DAY: Final = 86_400_000
+SCORE_SCALE: Final = 10.0
+"""Nats at which the score is one half."""
+
+
+def score_of(nats: float) -> float:
+    """Return the score, 0 to 1, of evidence in nats: nats / (nats + 10), the same for all detectors.
+
+    Examples
+    --------
+    >>> score_of(0.0), score_of(10.0), round(score_of(90.0), 2)
+    (0.0, 0.5, 0.9)
+    """
+    return nats / (nats + SCORE_SCALE)
+
+
+def flag_id(account_id: str, detector: str, started: int) -> str:
+    """Return the id of the flag of an episode: a hash of account, detector and start (epoch ms)."""
+    source = f"{detector}\x00{started}\x00{account_id}".encode()
+    return hashlib.blake2b(source, digest_size=16, person=b"kithwatch.flag").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRecord:
+    """A flag as it is to be sent; times in epoch ms. `ingested_at` is for the latency metric only."""
+
+    type: str
+    flag_id: str
+    account_id: str
+    role: str
+    detector: str
+    severity: str
+    score: float
+    raised_at: int
+    updated_at: int
+    window: tuple[int, int]
+    features: dict[str, float]
+    thresholds: dict[str, float]
+    baseline: dict[str, float]
+    targets: list[str]
+    event_ids: list[str]
+    explanation: str
+    counterfactual: str
+    policy_version: str
+    shadow: bool
+    ingested_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """An open episode: when it began, when the latest finding came, and what was last sent."""
+
+    started: int
+    latest: int
+    raised_at: int  # -1: nothing was sent yet
+    level: int
+    score: float
+    count: int
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a finding leads to: the record's type and the episode's facts."""
+
+    type: str
+    started: int
+    raised_at: int
+    level: int
+    score: float
+    shadow: bool
+
+
+class Ledger:
+    """The open episodes of a shard.
+
+    Parameters
+    ----------
+    policy : Policy
+    raise_after : int
+        Findings before this time (epoch ms) are noted and not sent.
+    """
+
+    def __init__(self, policy: Policy, raise_after: int = 0) -> None:
+        self.nats = policy.severities.nats()
+        self.settings = policy.episodes
+        self.breaker = policy.circuit_breaker
+        self.raise_after = raise_after
+        self.cool_down = int(policy.episodes.cool_down_days * DAY)
+        self.open: dict[tuple[int, str], Episode] = {}
+        self.raised_today: dict[str, int] = {}
+        self.day = -1
+        self.active = 0  # active accounts, as of the last tick
+
+    def level(self, nats: float) -> int:
+        """Return the severity as an index into `SEVERITIES`, or -1 below the lowest."""
+        return sum(nats >= limit for limit in self.nats) - 1
+
+    def circuit_open(self, detector: str) -> bool:
+        """Tell whether a detector has raised all it may today."""
+        limit = max(self.breaker.flags_per_day, self.breaker.share_per_day * self.active)
+        return self.raised_today.get(detector, 0) >= limit
+
+    def note(self, account: int, detector: str, time: int, nats: float, count: int, shadow: bool) -> News | None:
+        """Note a finding; return what is to be sent, if anything.
+
+        Parameters
+        ----------
+        account : int
+            The account's hash.
+        detector : str
+        time : int
+            Event time, epoch ms.
+        nats : float
+            Evidence, at least the lowest severity's.
+        count : int
+            What the evidence rests on, for telling growth.
+        shadow : bool
+            Whether the policy runs the detector in shadow.
+        """
+        if time // DAY > self.day:
+            self.day = time // DAY
+            self.raised_today.clear()
+        level, score = self.level(nats), score_of(nats)
+        key = (account, detector)
+        episode = self.open.get(key)
+        if episode is None or time - episode.latest > self.cool_down:
+            episode = Episode(time, time, -1, level, score, count, False)
+        else:
+            grown = (
+                episode.raised_at < 0
+                or level > episode.level
+                or score >= episode.score + self.settings.update_score_step
+                or count >= episode.count * self.settings.update_count_factor
+            )
+            if not grown:
+                if time > episode.latest:
+                    self.open[key] = replace(episode, latest=time)
+                return None
+        latest = max(time, episode.latest)
+        if time < self.raise_after:
+            self.open[key] = replace(episode, latest=latest)
+            return None
+        first = episode.raised_at < 0
+        if first:
+            hidden = shadow or self.circuit_open(detector)
+            if not shadow:
+                self.raised_today[detector] = self.raised_today.get(detector, 0) + 1
+        else:
+            hidden = shadow or episode.shadow
+        raised_at = time if first else episode.raised_at
+        self.open[key] = Episode(
+            started=episode.started,
+            latest=latest,
+            raised_at=raised_at,
+            level=level if first else max(level, episode.level),
+            score=score if first else max(score, episode.score),
+            count=count if first else max(count, episode.count),
+            shadow=hidden,
+        )
+        return News(
+            type="flag.raised" if first else "flag.updated",
+            started=episode.started,
+            raised_at=raised_at,
+            level=level,
+            score=score,
+            shadow=hidden,
+        )
+
+    def forget(self, account: int) -> None:
+        """Drop the episodes of a deleted account (by hash)."""
+        for key in [key for key in self.open if key[0] == account]:
+            del self.open[key]
+
+    def close_stale(self, time: int) -> None:
+        """Drop episodes whose cool-down is over."""
+        for key in [key for key, episode in self.open.items() if time - episode.latest > self.cool_down]:
+            del self.open[key]

@@ -1,0 +1,226 @@
+"""The policy: everything a team may set, as one validated YAML document.
+
+The default, with the reason for every value, is `policy.yaml` beside this module. A policy given by a team
+may leave out what it does not change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from importlib import resources
+from typing import Annotated, Any, Final
+
+import msgspec
+import yaml
+
+from graph.batch import Role
+
+__all__ = ["SEVERITIES", "MassAdd", "MinorTargeting", "Policy", "PolicyError", "default_policy", "load_policy"]
+
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+
+Probability = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, lt=0.5)]
+Positive = Annotated[float, msgspec.Meta(gt=0.0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be used; the message says where and why, in one line."""
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    pass
+
+
+class PerWindow(_Part, frozen=True, rename={"hour": "1h", "day": "24h", "week": "7d"}):
+    """One positive number a window."""
+
+    hour: Positive
+    day: Positive
+    week: Positive
+
+    def values(self) -> tuple[float, float, float]:
+        """Return them from the shortest window to the longest."""
+        return self.hour, self.day, self.week
+
+
+class Severities(_Part, frozen=True):
+    """The probability that stands for each severity."""
+
+    low: Probability
+    medium: Probability
+    high: Probability
+    critical: Probability
+
+    def nats(self) -> tuple[float, float, float, float]:
+        """Return the evidence, in nats, at which each severity begins."""
+        return -math.log(self.low), -math.log(self.medium), -math.log(self.high), -math.log(self.critical)
+
+
+class Episodes(_Part, frozen=True):
+    """When findings are one flag, and when a flag is sent again."""
+
+    cool_down_days: Positive
+    update_score_step: Probability
+    update_count_factor: Annotated[float, msgspec.Meta(gt=1.0)]
+
+
+class CircuitBreaker(_Part, frozen=True):
+    """How many flags a detector may raise in a day."""
+
+    flags_per_day: Count
+    share_per_day: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class BaselinePolicy(_Part, frozen=True):
+    """How cohorts learn what is ordinary."""
+
+    half_life_days: Positive
+    trim_share: Share
+    prior_weight: Positive
+    prior_mean: PerWindow
+    prior_shape: Positive
+    prior_minor_share: Probability
+    prior_minor_weight: Positive
+    prior_minor_shape: Positive
+
+
+class Sequential(_Part, frozen=True):
+    """The CUSUM test."""
+
+    odds: Annotated[float, msgspec.Meta(gt=1.0, le=100.0)]
+    limit: Positive
+
+
+class MassAdd(_Part, frozen=True):
+    """Settings of `mass_add`."""
+
+    enabled: bool
+    shadow: bool
+    limits: PerWindow
+    limit_p: Probability
+    min_count: Count
+    exempt_roles: list[str]
+
+
+class MinorTargeting(_Part, frozen=True):
+    """Settings of `minor_targeting`."""
+
+    enabled: bool
+    shadow: bool
+    limits: PerWindow
+    limit_p: Probability
+    min_count: Count
+    sequential: Sequential
+    exempt_roles: list[str]
+    exempt_limit_7d: Count
+
+
+class Detectors(_Part, frozen=True):
+    """Settings of each detector."""
+
+    mass_add: MassAdd
+    minor_targeting: MinorTargeting
+
+
+class Policy(_Part, frozen=True):
+    """A whole policy."""
+
+    severities: Severities
+    episodes: Episodes
+    circuit_breaker: CircuitBreaker
+    baseline: BaselinePolicy
+    detectors: Detectors
+
+    @property
+    def version(self) -> str:
+        """A hash of all values: the same values give the same version, whatever the comments or order."""
+        canonical = msgspec.json.encode(self, order="deterministic")
+        return hashlib.sha256(canonical).hexdigest()[:12]
+
+
+def role_bits(names: list[str]) -> int:
+    """Return the `Role` bits of role names.
+
+    Raises
+    ------
+    PolicyError
+        If a name is not one of the roles.
+    """
+    bits = 0
+    for name in names:
+        try:
+            bits |= Role[name.upper()]
+        except KeyError:
+            known = ", ".join(str(role.name).lower() for role in Role)
+            raise PolicyError(f"exempt_roles: unknown role {name!r}; known are {known}") from None
+    return int(bits)
+
+
+def _merge(base: Any, changes: Any, where: str) -> Any:
+    if not isinstance(base, dict):
+        return changes
+    if not isinstance(changes, dict):
+        raise PolicyError(f"{where or 'the document'}: expected a mapping")
+    merged = dict(base)
+    for key, value in changes.items():
+        path = f"{where}.{key}" if where else str(key)
+        if key not in base:
+            raise PolicyError(f"{path}: unknown; expected one of {', '.join(map(str, base))}")
+        merged[key] = _merge(base[key], value, path)
+    return merged
+
+
+def _default_document() -> dict[str, Any]:
+    text = resources.files("detectors").joinpath("policy.yaml").read_text(encoding="utf-8")
+    document = yaml.safe_load(text)
+    assert isinstance(document, dict)
+    return document
+
+
+def load_policy(text: str) -> Policy:
+    """Read a policy; what it leaves out keeps its default.
+
+    Parameters
+    ----------
+    text : str
+        YAML.
+
+    Raises
+    ------
+    PolicyError
+        If it is not YAML, or has an unknown name, a value of the wrong type or out of range, or
+        severities or windows out of order.
+    """
+    try:
+        changes = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        at = f"line {mark.line + 1}: " if mark else ""
+        raise PolicyError(f"{at}not YAML: {getattr(problem, 'problem', None) or 'cannot be read'}") from None
+    except (RecursionError, ValueError) as problem:
+        raise PolicyError(f"not YAML: {problem}") from None
+    document = _merge(_default_document(), {} if changes is None else changes, "")
+    try:
+        policy = msgspec.convert(document, Policy)
+    except msgspec.ValidationError as problem:
+        message, _, path = str(problem).partition(" - at `$.")
+        raise PolicyError(f"{path.rstrip('`')}: {message}" if path else message) from None
+    levels = policy.severities.nats()
+    if any(low >= high for low, high in itertools.pairwise(levels)):
+        raise PolicyError("severities: each must be rarer than the one before (low, medium, high, critical)")
+    for name in ("mass_add", "minor_targeting"):
+        settings = getattr(policy.detectors, name)
+        hour, day, week = settings.limits.values()
+        if not hour <= day <= week:
+            raise PolicyError(f"detectors.{name}.limits: a longer window cannot have a lower limit")
+        role_bits(settings.exempt_roles)
+    return policy
+
+
+def default_policy() -> Policy:
+    """Return the default policy."""
+    return load_policy("")
