@@ -18,12 +18,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-__all__ = ["BrokerError", "EmbeddedBroker", "free_port"]
+__all__ = ["BrokerError", "EmbeddedBroker", "free_port", "speaks_kafka"]
 
 READY_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 10.0
 LOG_LINES: Final = 10
 ATTEMPTS: Final = 3
+
+CORRELATION: Final = b"kith"
+# length, API key 18 and version 0 (ApiVersions), correlation id, no client id; the answer repeats the correlation id
+API_VERSIONS: Final = b"\0\0\0\x0a\0\x12\0\0" + CORRELATION + b"\xff\xff"
 
 
 class BrokerError(RuntimeError):
@@ -36,6 +40,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def speaks_kafka(port: int) -> bool:
+    """Return whether a Kafka broker answers on this port of 127.0.0.1, and not some other program."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
+            connection.sendall(API_VERSIONS)
+            answer = connection.recv(8)
+    except OSError:
+        return False
+    return answer[4:] == CORRELATION
 
 
 def _executable() -> str:
@@ -86,7 +101,7 @@ class EmbeddedBroker:
         return self._process.pid if self._process is not None else None
 
     def start(self) -> EmbeddedBroker:
-        """Start the broker and wait until it accepts connections.
+        """Start the broker and wait until it answers.
 
         Raises
         ------
@@ -128,11 +143,9 @@ class EmbeddedBroker:
                 status = self._process.returncode
                 self._process = None
                 raise BrokerError(f"the embedded broker ended at once (status {status}):\n{_tail(log)}")
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
+            if speaks_kafka(self.port):
                 return
-            except OSError:
-                time.sleep(0.05)
+            time.sleep(0.05)
         self._terminate()
         raise BrokerError(f"the embedded broker did not answer within {READY_SECONDS:.0f} s:\n{_tail(log)}")
 

@@ -107,7 +107,10 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
         if lasting := retention or env.get("KITHWATCH_RETENTION"):
             given["retention_ms"] = parse_duration(lasting)
         chosen = {name: value for name, value in given.items() if value is not None}
-        return msgspec.convert({**chosen, "topics": TopicNames(**names)}, cls)
+        settings = msgspec.convert({**chosen, "topics": TopicNames(**names)}, cls)
+        if not settings.servers or not all(map(_is_address, settings.servers)):
+            raise ValueError(f"the address of Kafka must be host:port, several with commas, not {settings.bootstrap!r}")
+        return settings
 
 
 def _count(env: Mapping[str, str], variable: str) -> int | None:
@@ -117,6 +120,11 @@ def _count(env: Mapping[str, str], variable: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{variable} must be a whole number from 1 on, not {text!r}")
     return int(text)
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 65536
 
 
 def parse_duration(text: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from streams.broker import EmbeddedBroker, free_port
+from streams.broker import EmbeddedBroker, free_port, speaks_kafka
 
 ROOT = Path(__file__).resolve().parent.parent
 JARS = ROOT / "var" / "kafka" / "libs"
@@ -130,19 +129,12 @@ class ApacheKafka:
             if self._process.poll() is not None:
                 self._process = None
                 break
-            if b"Kafka Server started" in self.log.read_bytes() or self._answers():
+            if speaks_kafka(self.port):
                 return
             time.sleep(0.1)
         last = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
         self.stop()
         raise RuntimeError(f"Apache Kafka did not come up:\n{last}")
-
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
-        except OSError:
-            return False
-        return True
 
     def end(self, sign: int = signal.SIGTERM) -> None:
         """End the process and keep its data, so that `start` goes on where it stopped."""
