@@ -22,7 +22,7 @@ demo: setup ## embedded broker, worker, simulated platform, live display; Ctrl-C
 	@$(BIN)/kithwatch demo
 
 test: setup lint types ## everything that needs nothing but Python
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,7 +18,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["DETECTORS", "EVENT_TYPES", "FLAG_TYPES", "OTHER", "REASONS", "SEVERITIES", "Metrics", "ShardSize"]
+__all__ = [
+    "DETECTORS",
+    "EVENT_TYPES",
+    "FLAG_TYPES",
+    "OTHER",
+    "REASONS",
+    "SEVERITIES",
+    "Metrics",
+    "ShardSize",
+    "reason_class",
+]
 
 OTHER: Final = "other"
 """The label value of everything outside a vocabulary."""
@@ -43,6 +53,7 @@ REASONS: Final = (
     "oversize",
     "invalid_utf8",
     "invalid_json",
+    "not_an_object",
     "unknown_type",
     "missing_field",
     "bad_field",
@@ -64,6 +75,22 @@ _OUTCOMES: Final[tuple[Outcome, ...]] = ("sent", "received", "repeated")
 _FLAG_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 300)
 _STAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _BATCH_RECORDS: Final = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+
+_REASON_BEGINNINGS: Final = (
+    ("the record is empty", "empty"),
+    ("the record is larger", "oversize"),
+    ("not UTF-8", "invalid_utf8"),
+    ("not a JSON object", "not_an_object"),
+    ("not JSON", "invalid_json"),
+    ("nested", "invalid_json"),
+    ("holds a number or text", "invalid_json"),
+    ("`type`: is none of", "unknown_type"),
+    ("`occurred_at` is missing", "missing_field"),
+    ("`occurred_at`", "bad_time"),
+    ("`created_at`", "bad_time"),
+    ("`birth_date`", "bad_time"),
+)
+"""How the decoder words a refusal, and its class; the first that fits."""
 
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)  # what Kafka accepts as a topic's name
 _MOST_TOPICS: Final = 64
@@ -306,6 +333,22 @@ class Metrics:
             return OTHER
         self._topics.add(name)
         return name
+
+
+def reason_class(reason: str) -> str:
+    """Return the class (one of `REASONS`) of a reason that `streams.decode` gave in words.
+
+    Examples
+    --------
+    >>> reason_class("`actor_id` is missing"), reason_class("`signs`: expected `array`, got `int`")
+    ('missing_field', 'bad_field')
+    """
+    for beginning, name in _REASON_BEGINNINGS:
+        if reason.startswith(beginning):
+            return name
+    if reason.endswith("is missing"):
+        return "missing_field"
+    return "bad_field" if reason.startswith("`") else OTHER
 
 
 def _fold(value: str, vocabulary: Collection[str]) -> str:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from graph.batch import EventKind
-from streams.metrics import EVENT_TYPES, FLAG_TYPES, OTHER, REASONS, SEVERITIES, Metrics, ShardSize
+from streams.decode import EventDecoder
+from streams.metrics import EVENT_TYPES, FLAG_TYPES, OTHER, REASONS, SEVERITIES, Metrics, ShardSize, reason_class
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -138,6 +139,40 @@ def test_no_text_from_the_stream_becomes_a_label(words: list[str]) -> None:
     once.observe_batch("x", 1, 0.0)  # type: ignore[arg-type]
     assert series(metrics) == series(once)
     assert len(clean) < 64 * 1024
+
+
+HEAD = b'{"event_id": "e", "actor_id": "a", "target_id": "b", '
+NOW = b'"occurred_at": 1790000000000, '
+SENT = b'"type": "message.sent"}'
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (b"", "empty"),
+        (HEAD + NOW + b'"x": "' + b"y" * 70_000 + b'", ' + SENT, "oversize"),
+        (b'{"type": "\xff"}', "invalid_utf8"),
+        (b"{", "invalid_json"),
+        (b"[" * 5000 + b"]" * 5000, "invalid_json"),
+        (b"[1]", "not_an_object"),
+        (HEAD + NOW + b'"type": "message.read"}', "unknown_type"),
+        (HEAD + SENT, "missing_field"),
+        (NOW.replace(b'"occ', b'{"occ') + SENT, "missing_field"),
+        (HEAD + NOW + b'"signs": 3, ' + SENT, "bad_field"),
+        (HEAD + b'"occurred_at": "yesterday", ' + SENT, "bad_time"),
+        (HEAD + b'"occurred_at": 4102444800000, ' + SENT, "bad_time"),
+    ],
+    ids=range(12),
+)
+def test_what_the_decoder_refuses_has_a_class(record: bytes, expected: str) -> None:
+    (rejected,) = EventDecoder().decode([record], not_after=1_800_000_000_000).rejected
+    assert reason_class(rejected.reason) == expected, rejected.reason
+    assert expected in REASONS
+
+
+def test_every_class_of_a_reason_is_one_the_decoder_can_give() -> None:
+    (mark,) = test_what_the_decoder_refuses_has_a_class.pytestmark  # type: ignore[attr-defined]  # pytest sets it
+    assert {expected for _, expected in mark.args[1]} == set(REASONS)
 
 
 def test_topics_in_labels_are_few_and_have_names_kafka_allows(metrics: Metrics) -> None:
