@@ -20,8 +20,10 @@ from simulation.profile import ATTACKS, Profile
 from simulation.rows import (
     ACCEPTED,
     BLOCKED,
+    CANCELLED,
     CREATED,
     DAY,
+    DECLINED,
     DELETED,
     HOUR,
     MESSAGE,
@@ -45,6 +47,7 @@ _NIGHT, _DAY, _EVENING = [0.35, 0.2, 0.12, 0.08, 0.08, 0.15], [0.4, 0.8, 0.9, 0.
 _AFTERNOON: Final = [1.1, 1.1, 1.0, 1.1, 1.4, 1.7, 1.9, 2.1, 2.2, 2.1]
 _DAYLIGHT: Final = np.array([*_NIGHT, *_DAY, *_AFTERNOON, *_EVENING])
 """Activity by the hour of the day where people live."""
+_ENDED_BY_BLOCK: Final = (REQUEST, ACCEPTED, DECLINED, CANCELLED, MESSAGE, BLOCKED)
 
 
 class Platform:
@@ -110,7 +113,6 @@ class Platform:
             hour = (begin // HOUR + people.zone) % 24
             light = (_DAYLIGHT[hour] + _DAYLIGHT[(hour + 1) % 24]) / 2.0
             self._alive |= (people.joined >= begin) & (people.joined < end)
-            self._blocked = np.unique(self._blocked)
             self._everyday(begin, end, light * mood)
             self._campaign(begin, end, light)
             due: list[Array] = []
@@ -118,7 +120,7 @@ class Platform:
                 due.append(self._apply(part))
             if due:
                 made = np.concatenate(due)
-                yield made[np.argsort(made["time"], kind="stable")]
+                yield _silenced(made[np.argsort(made["time"], kind="stable")])
 
     def _load(self, one: Array, other: Array) -> Iterator[Array]:
         """Yield the accounts that exist and their friendships."""
@@ -191,8 +193,7 @@ class Platform:
 
         actor = self._draw(np.full(len(people), 0.004), begin, end)
         target = self._friends.pick(rng, actor)
-        actor, target = self._sound(actor, target)
-        at = self._sitting(actor, begin, end)
+        at, actor, target = self._sound(self._sitting(actor, begin, end), actor, target)
         what = rng.choice([REMOVED, BLOCKED, REPORTED], len(actor), p=[0.7, 0.2, 0.1])
         self._agenda.add(rows(what, at, actor, target, extra=np.where(what == REPORTED, 3, -1)))
 
@@ -207,15 +208,16 @@ class Platform:
         self._request(at[~writes], actor[~writes], target[~writes], which[~writes])
         self._write(at[writes], actor[writes], target[writes], which[writes])
 
-    def _sound(self, actor: Array, target: Array, *more: Array) -> list[Array]:
+    def _sound(self, at: Array, actor: Array, target: Array, *more: Array) -> list[Array]:
         """Return the pairs of which both exist, differ, and have not blocked each other."""
         good = (target >= 0) & (actor != target)
         good &= self._alive[actor] & self._alive[np.maximum(target, 0)]
+        good &= self.people.joined[np.maximum(target, 0)] < at
         good &= ~np.isin(pair_keys(actor, target), self._blocked)
-        return [column[good] for column in (actor, target, *more)]
+        return [column[good] for column in (at, actor, target, *more)]
 
     def _request(self, at: Array, actor: Array, target: Array, campaign: Array) -> None:
-        actor, target, at, campaign = self._sound(actor, target, at, campaign)
+        at, actor, target, campaign = self._sound(at, actor, target, campaign)
         new = ~self._friends.are(actor, target)
         new[new] = self._asked.fresh(actor[new], target[new])
         actor, target, at, campaign = actor[new], target[new], at[new], campaign[new]
@@ -234,7 +236,7 @@ class Platform:
 
     def _write(self, at: Array, actor: Array, target: Array, campaign: Array) -> None:
         """Begin conversations, with friends or strangers."""
-        actor, target, at, campaign = self._sound(actor, target, at, campaign)
+        at, actor, target, campaign = self._sound(at, actor, target, campaign)
         rng = self._rng
         friend = self._friends.are(actor, target)
         mutual = np.zeros(len(actor), np.int64)
@@ -272,20 +274,11 @@ class Platform:
         takes &= due["time"] <= when[due["actor"]]
         takes &= (due["target"] < 0) | (due["time"] < when[target])
         keys = pair_keys(due["actor"], due["target"])
-        shut = np.flatnonzero(takes & (due["kind"] == BLOCKED))
+        takes &= ~(np.isin(keys, self._blocked) & np.isin(due["kind"], _ENDED_BY_BLOCK))
+        shut = np.unique(keys[takes & (due["kind"] == BLOCKED)])
         if len(shut):
-            order = shut[np.argsort(keys[shut], kind="stable")]
-            unique, first = np.unique(keys[order], return_index=True)
-            since = due["time"][order[first]]
-            place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
-            after = (unique[place] == keys) & (due["time"] > since[place]) & (due["kind"] != REPORTED)
-            takes &= ~after
-            self._blocked = np.concatenate([self._blocked, unique])
-            self._agenda.forget_pairs(unique)
-        if len(self._blocked):
-            # settled before the block, due after it
-            stale = np.isin(due["kind"], [REQUEST, ACCEPTED, MESSAGE])
-            takes &= ~(stale & np.isin(keys, self._blocked) & ~np.isin(keys, keys[shut]))
+            self._blocked = np.union1d(self._blocked, shut)
+            self._agenda.forget_pairs(shut)
         due = due[takes]
         self._alive[leaving["actor"]] = False
         accepted = due[due["kind"] == ACCEPTED]
@@ -320,3 +313,16 @@ class Platform:
         b = np.where(swap, requester[talks], recipient[talks])
         at = accepted["time"][talks] + (rng.exponential(2.0, len(a)) * HOUR).astype(np.int64) + MINUTE
         self._agenda.add(self._talk.converse(at, a, b, rng.geometric(1 / 6.0, len(a)) + 1, np.full(len(a), 0.45)))
+
+
+def _silenced(made: Array) -> Array:
+    """Return a stretch's rows, in time order, without what passed between a pair after one blocked the other."""
+    shut = np.flatnonzero(made["kind"] == BLOCKED)
+    if not len(shut):
+        return made
+    keys = pair_keys(made["actor"], made["target"])
+    unique, first = np.unique(keys[shut], return_index=True)
+    place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
+    after = (unique[place] == keys) & (np.arange(len(made)) > shut[first][place])
+    kept: Array = made[~(after & np.isin(made["kind"], _ENDED_BY_BLOCK))]
+    return kept

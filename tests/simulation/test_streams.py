@@ -1,0 +1,241 @@
+"""A simulated stream keeps the contract, tells the same story every time, and gives nothing away."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+import simulation
+from benchmarks.plain_peer import MINORS, PlainPeer
+from detectors.evaluation import average_precision
+from simulation.profile import ATTACKS, NEGATIVES
+from simulation.scenarios import NAMES, START, UnknownScenarioError, build
+from streams.events import Event as ContractEvent
+
+DAY = 86_400_000
+KINDS = ("social", "gaming", "dating")
+SMALL = {"accounts": 1_200, "days": 6}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def stream(request: pytest.FixtureRequest) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    made = build(request.param, 3, **SMALL)
+    return list(made.events()), {label["account_id"]: label for label in made.labels()}
+
+
+@pytest.mark.parametrize("name", ["social", "dating", "demo", "collegemsg"])
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others(name):
+    size = {} if name == "collegemsg" else {"accounts": 400, "days": 3}
+    one, again, other = (b"".join(build(name, seed, **size).lines()) for seed in (5, 5, 6))
+    assert one == again
+    assert one != other
+    stream = build(name, 5, **size)
+    assert b"".join(stream.lines()) == b"".join(stream.lines()) == one
+    assert list(stream.labels()) == list(stream.labels())
+
+
+def test_events_come_in_time_order_with_unique_ids(stream):
+    events, _ = stream
+    times = [event["occurred_at"] for event in events]
+    assert times == sorted(times)
+    assert len({event["event_id"] for event in events}) == len(events)
+    assert times[0] >= START - 2 * 3_600_000
+    assert times[-1] < START + 6 * DAY
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_event_keeps_the_contract(name):
+    decode = msgspec.json.Decoder(ContractEvent).decode
+    size = {} if name == "collegemsg" else {"accounts": 600, "days": 4}
+    known = {field for kind in ContractEvent.__args__ for field in kind.__struct_fields__} | {"type"}
+    for line in build(name, 1, **size).lines():
+        assert line.endswith(b"\n")
+        decode(line)
+        fields = msgspec.json.decode(line)
+        assert set(fields) <= known
+        assert fields.get("target_id") != fields["actor_id"]
+
+
+def test_every_type_of_event_and_every_field_turns_up(stream):
+    events, _ = stream
+    assert len({event["type"] for event in events}) == 11
+    fields = Counter(field for event in events for field in event)
+    for field in ("signs", "roles", "created_at", "age_band", "birth_date", "age_source", "reason"):
+        assert fields[field], field
+    assert fields["signs"] < 0.03 * len(events)
+
+
+def test_what_happens_follows_from_what_happened(stream):
+    events, _ = stream
+    asked: set[tuple[str, str]] = set()
+    friends: set[frozenset[str]] = set()
+    blocked: set[frozenset[str]] = set()
+    here: set[str] = set()
+    gone: set[str] = set()
+    for event in events:
+        kind, actor, target = event["type"], event["actor_id"], event.get("target_id")
+        if kind == "account.updated":
+            here.add(actor)
+        assert actor in here, event
+        assert target is None or target in here, event
+        assert not {actor, target} & gone, event
+        if target is None:
+            if kind == "account.deleted":
+                gone.add(actor)
+            continue
+        pair = frozenset((actor, target))
+        if kind == "friend_request.sent":
+            asked.add((actor, target))
+        elif kind in ("friend_request.accepted", "friend_request.declined"):
+            assert (target, actor) in asked, event
+        elif kind == "friend_request.cancelled":
+            assert (actor, target) in asked, event
+        elif kind == "account.blocked":
+            blocked.add(pair)
+        elif kind == "friendship.removed":
+            assert pair in friends, event
+        if kind in ("friendship.created", "friend_request.accepted"):
+            friends.add(pair)
+        if kind in ("message.sent", "friend_request.sent", "friend_request.accepted"):
+            assert pair not in blocked, event
+
+
+def test_every_account_has_one_label_and_nobody_else(stream):
+    events, labels = stream
+    accounts = {event["actor_id"] for event in events if event["type"] == "account.updated"}
+    assert accounts <= set(labels)
+    assert len(labels) == SMALL["accounts"]
+    assert len(accounts) > 0.97 * len(labels)
+    for label in labels.values():
+        assert set(label) == {"account_id", "label", "harmful"}
+        assert label["label"] in ("benign", *ATTACKS, *NEGATIVES)
+        assert label["harmful"] == (label["label"] in ATTACKS)
+    assert {label["label"] for label in labels.values()} >= set(ATTACKS)
+
+
+def test_attackers_act_and_teachers_say_so():
+    events, labels = list(build("social", 4, accounts=2_000, days=10).events()), {}
+    for label in build("social", 4, accounts=2_000, days=10).labels():
+        labels[label["account_id"]] = label["label"]
+    reached: dict[str, set[str]] = defaultdict(set)
+    roles: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        if event["type"] in ("friend_request.sent", "message.sent"):
+            reached[event["actor_id"]].add(event["target_id"])
+        roles[event["actor_id"]].update(event.get("roles", ()))
+    harmful = [account for account, label in labels.items() if label in ATTACKS]
+    assert np.median([len(reached[account]) for account in harmful]) >= 5
+    teachers = [account for account, label in labels.items() if label == "teacher"]
+    assert sum("educator" in roles[account] for account in teachers) > len(teachers) / 2
+    assert not any("educator" in roles[account] for account, label in labels.items() if label == "coach")
+
+
+def test_children_are_there_in_the_shares_that_the_platform_has():
+    shares = {}
+    for name in KINDS:
+        bands = Counter(
+            event.get("age_band", "unknown")
+            for event in itertools.islice(build(name, 2, accounts=3_000, days=1).events(), 2_500)
+            if event["type"] == "account.updated" and "birth_date" not in event
+        )
+        total = sum(bands.values())
+        shares[name] = sum(bands[band] for band in MINORS) / total
+        assert 0.02 < bands["unknown"] / total < 0.4
+    assert shares["gaming"] > shares["social"] > 0.15
+    assert shares["dating"] < 0.06
+
+
+def test_ids_order_and_clock_give_nothing_away():
+    labels = list(build("social", 8, accounts=6_000, days=5).labels())
+    harmful = {label["account_id"] for label in labels if label["harmful"]}
+    rate = len(harmful) / len(labels)
+    first: dict[str, int] = {}
+    events: Counter[str] = Counter()
+    digits: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
+    for number, event in enumerate(build("social", 8, accounts=6_000, days=5).events()):
+        if event["type"] == "account.updated" and event["occurred_at"] < START:
+            first.setdefault(event["actor_id"], number)
+        events[event["actor_id"]] += 1
+        digits[event["actor_id"] in harmful][event["occurred_at"] % 10] += 1
+    there = list(first)
+    truth = [account in harmful for account in there]
+    for hint in ([int(account[1:]) for account in there], [first[account] for account in there]):
+        for ranking in (hint, [-value for value in hint]):
+            assert average_precision(ranking, truth) < 6 * rate
+    for part in digits.values():
+        assert max(part.values()) < 1.3 * min(part.values())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_single_feature_separates_attackers(name):
+    stream = build(name, 21, accounts=5_000, days=12)
+    labels = {label["account_id"]: label["harmful"] for label in stream.labels()}
+    peer = PlainPeer()
+    highest: dict[str, Counter[str]] = defaultdict(Counter)
+    for event in stream.events():
+        row = peer.process(event)
+        if event.get("signs"):
+            highest["signs"][event["actor_id"]] += 1
+        if event["type"] == "friend_request.sent":
+            highest["requests"][event["actor_id"]] += 1
+        if event["type"] in ("account.blocked", "account.reported"):
+            highest["complaints"][event["target_id"]] += 1
+        for key, value in (row or {}).items():
+            if key.endswith(("_1h", "_24h", "_7d")):
+                highest[key][row["account"]] = max(highest[key][row["account"]], value)
+    truth = list(labels.values())
+    for feature, of in highest.items():
+        assert average_precision([of[account] for account in labels], truth) < 0.5, feature
+    share = [highest["minors_7d"][who] / max(1, highest["strangers_7d"][who]) for who in labels]
+    assert average_precision(share, truth) < 0.5
+    # and yet there is something to find
+    assert average_precision([highest["minors_7d"][who] for who in labels], truth) > 5 * np.mean(truth)
+
+
+def test_a_quiet_platform_has_nobody_who_does_harm():
+    assert not any(label["harmful"] for label in build("quiet", 1, accounts=800, days=2).labels())
+
+
+def test_an_unknown_scenario_is_refused_with_the_names():
+    with pytest.raises(UnknownScenarioError, match="social, gaming, dating, quiet, demo, collegemsg"):
+        build("nope", 1)
+
+
+def test_live_begins_with_history_and_never_ends():
+    start = START + 9 * DAY
+    feed = simulation.live(start=start, seed=1, accounts=600, history_days=0.5, days=0.5)
+    events = list(itertools.islice(feed, 40_000))
+    times = [time for time, _ in events]
+    assert times == sorted(times)
+    assert times[0] < start < times[-1]
+    assert len({event["event_id"] for _, event in events}) == len(events)
+    assert any(event["actor_id"].startswith("r1-") for _, event in events)
+    prefixes = {(event["actor_id"].split("-")[0], event.get("target_id", "").split("-")[0]) for _, event in events}
+    assert all(one.startswith("u") == other.startswith("u") for one, other in prefixes if other)
+
+
+def test_live_attackers_are_at_it_within_minutes():
+    start = START + 9 * DAY + 3 * 3_600_000
+    peer, strangers = PlainPeer(), Counter()
+    for time, event in simulation.live(start=start, seed=2, accounts=2_000):
+        if time > start + 30 * 60_000:
+            break
+        row = peer.process(event)
+        if row and time > start:
+            strangers[row["account"]] = max(strangers[row["account"]], row["minors_1h"], row["strangers_1h"])
+    assert max(strangers.values()) >= 12
+
+
+def test_memory_is_bound_to_accounts_not_to_events():
+    from simulation.platform import Platform
+    from simulation.profile import SOCIAL
+
+    platform = Platform(SOCIAL, 1, 500, 40, start=START)
+    held = [sum(len(part) for part in platform._agenda._later) for _ in platform.rows()]
+    middle = len(held) // 2
+    assert max(held[middle:]) < 3 * max(held[:middle])
