@@ -35,7 +35,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _cache_folder() -> str:
     # Numba looks only at the file a function stands in: name the folder after all files that call each other
     seen = hashlib.sha256()
-    for name in ("hashing.py", "scan.py", "timestamps.py"):
+    for name in ("hashing.py", "scan.py", "scan_json.py", "timestamps.py"):
         seen.update(resources.files("streams").joinpath(name).read_bytes())
     return f"{CACHE}-streams-{seen.hexdigest()[:16]}"
 
