@@ -114,7 +114,7 @@ def read_blocks(path: str, *, block_size: int = BLOCK_SIZE, stdin: BinaryIO | No
     Raises
     ------
     UserError
-        When the file is missing, unreadable or damaged. What came before the damage has been yielded.
+        When the file is missing, unreadable or damaged. Whole blocks before the damage have been yielded.
     """
     name = "standard input" if path == "-" else path
     try:
