@@ -20,7 +20,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from streams.acks import AckedRuns
-from tests.brokers import Broker, wants_apache_kafka
+from tests.brokers import ApacheKafka, Broker, wants_apache_kafka
 
 Unique = Callable[[str], str]
 APP = Path(__file__).with_name("chain_app.py")
@@ -119,8 +119,12 @@ class Chain:
     def committed(self, topic: str) -> list[int | None]:
         """The group's committed offsets as a plain client sees them."""
         client = ck.Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
-        found = client.committed([ck.TopicPartition(topic, partition) for partition in range(4)], 20)
-        client.close()
+        try:
+            found = client.committed([ck.TopicPartition(topic, partition) for partition in range(4)], 20)
+        except ck.KafkaException:  # the broker is on its way
+            return []
+        finally:
+            client.close()
         return [place.offset if place.offset >= 0 else None for place in found]
 
     def until(self, what: str, condition: Callable[[], bool], seconds: float = 40.0) -> None:
@@ -341,3 +345,21 @@ def test_a_full_queue_in_front_of_an_agent_stops_fetching_until_there_is_room() 
         assert 0.04 < time.monotonic() - started < 0.5, "room is noticed at once"
 
     run(scenario)
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_a_worker_goes_on_when_the_broker_was_killed_and_comes_back(unique: Unique, tmp_path: Path) -> None:
+    if not wants_apache_kafka():
+        pytest.skip("needs Apache Kafka: KITHWATCH_TEST_BROKER=apache")
+    with ApacheKafka() as kafka:
+        chain = Chain(kafka, unique, tmp_path)
+        chain.fill(4000)
+        with chain.worker("a"):
+            chain.until("the first part", lambda: chain.committed(chain.first) == [1000] * 4)
+            kafka.kill()
+            kafka.start()
+            chain.fill(4000)
+            chain.until("the second part", lambda: chain.committed(chain.second) == [2000] * 4, 60)
+    values = {value for line in chain.journal("a") for value in line.get("values", [])}
+    assert values == set(range(4000))
