@@ -243,6 +243,7 @@ def run(scenario: Callable[[Any, Any, Any], Any]) -> None:
         def __init__(self) -> None:
             self.fetches: list[tuple[list[int], int]] = []
             self.sought = 0
+            self.silent_until: dict[Any, int] = {}
 
         async def fetch(self, active: Any, patience: float) -> Fetch:
             offsets, end = self.fetches.pop(0) if self.fetches else ([], 0)
