@@ -147,8 +147,9 @@ class PlainPeer:
     def _contact(self, now: int, actor: str, target: str, event: dict[str, Any]) -> dict[str, Any] | None:
         pair = self._pair(actor, target, now)
         if pair is not None and pair.contact:
+            windows = self._windows(actor, now)
             before, pair.last = pair.last, now
-            for window in self._windows(actor, now).values():
+            for window in windows.values():
                 window.touch(now, pair, before)
             return None
         friends = self.friends.has_edge(actor, target)
@@ -168,9 +169,13 @@ class PlainPeer:
                 if len(recent) == RECENT:
                     break
         links = sum(other in known for other in recent)
-        if pair is None:
-            pair = self._new_pair(actor, target, now)
-        pair.contact, pair.last = True, now
+        noted = pair
+        pair = self._new_pair(actor, target, now)
+        if noted is not None:  # so far only a block or report was known: it moves to the contact
+            for flag in tuple(noted.flags):
+                self._unflag(now, noted, flag)
+                self._flag(now, pair, flag)
+        pair.contact = True
         for window in mine.values():
             window.touch(now, pair, None)
         if stranger:
@@ -185,9 +190,9 @@ class PlainPeer:
 
     def _outcome(self, now: int, about: str, by: str, what: str) -> dict[str, Any] | None:
         pair = self._pair(about, by, now)
+        if what not in ("blocked", "reported") and (pair is None or not pair.contact):
+            return None
         if pair is None:
-            if what not in ("blocked", "reported"):
-                return None
             pair = self._new_pair(about, by, now)
         if what in pair.flags:
             return None

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, Literal, TypeVar, cast
+from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
 import click
 import msgspec
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +27,7 @@ from detectors.evaluation import (
     limit_for_share,
 )
 from streams.cli import UserError
+from streams.files import read_blocks
 
 __all__ = ["Flags", "Labels", "evaluate", "report"]
 
@@ -121,27 +119,17 @@ class Contacts:
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the numbered lines of a JSON Lines file, plain, .gz or .zst; blank ones are left out.
+    """Yield the numbered lines of a JSON Lines file, plain or compressed; blank ones are left out.
 
     Raises
     ------
     UserError
         If the file cannot be read.
     """
-    try:
-        with path.open("rb") as raw:
-            stream: Any = raw
-            if path.suffix == ".gz":
-                stream = gzip.GzipFile(fileobj=raw)
-            elif path.suffix == ".zst":
-                stream = io.BufferedReader(cast(Any, zstandard.ZstdDecompressor().stream_reader(raw)))
-            for number, line in enumerate(cast(BinaryIO, stream), 1):
-                if not line.isspace():
-                    yield number, line
-    except OSError as problem:
-        raise UserError(f"cannot read {path}: {problem.strerror or problem}") from None
-    except (EOFError, zstandard.ZstdError) as problem:
-        raise UserError(f"cannot read {path}: it is damaged or cut short ({problem})") from None
+    for block in read_blocks(str(path)):
+        for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+            if line and not line.isspace():
+                yield number, line
 
 
 def _decode(kind: type[_T], path: Path) -> Iterator[tuple[int, _T]]:
