@@ -22,9 +22,7 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     friend_requests: str = "social.friend-requests"
     messages: str = "social.messages"
     accounts: str = "social.accounts"
-    probe: str = "kithwatch.probe"
-    resolve: str = "kithwatch.resolve"
-    assess: str = "kithwatch.assess"
+    exchange: str = "kithwatch.exchange"
     flags: str = "kithwatch.flags"
     dead_letters: str = "kithwatch.dead-letters"
 
@@ -32,11 +30,6 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     def inputs(self) -> tuple[str, ...]:
         """The platform's topics; their partition counts and keys are its own business."""
         return (self.friend_requests, self.messages, self.accounts)
-
-    @property
-    def exchange(self) -> tuple[str, ...]:
-        """The topics between shards; all have as many partitions as there are shards."""
-        return (self.probe, self.resolve, self.assess)
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,11 +42,11 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     group
         The workers' consumer group, which is also the Faust app's id.
     shards
-        Partitions of each exchange topic. None takes over what is there, or `DEFAULT_SHARDS` when nothing is.
+        Partitions of the exchange topic. None takes over what is there, or `DEFAULT_SHARDS` when nothing is.
     replication
         Copies of each record. None leaves it to the brokers.
     retention_ms
-        How long exchange topics keep records; -1 for ever.
+        How long the exchange topic keeps records; -1 for ever.
     topics
         Topic names.
     """

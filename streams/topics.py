@@ -2,10 +2,10 @@
 
 What is chosen, and why:
 
-- The three exchange topics have one partition a shard, so that a worker that owns partition *i* of one owns it of all.
-  Their number cannot change while state is spread by it: topics that disagree are refused, never repaired.
-- Exchange topics keep records for 760 days: there are no snapshots yet, so a shard is rebuilt from them, and what they
-  no longer hold is forgotten by a restart. 760 days are the two years a friendship is remembered without a sign of
+- The exchange topic has one partition a shard. Their number cannot change while state is spread by it: a topic that
+  disagrees with what was asked for is refused, never repaired.
+- It keeps records for 760 days: there are no snapshots yet, so a shard is rebuilt from it, and what it
+  no longer holds is forgotten by a restart. 760 days are the two years a friendship is remembered without a sign of
   life, and a month. A shorter `--retention` saves disk and makes old friends strangers after a restart.
 - Flags are keyed by account, and an account has several flags, so compaction would lose some: `delete`, 90 days.
 - Dead letters hold the platform's own bytes, so they go after 14 days.
@@ -84,15 +84,15 @@ def ensure_topics(settings: KafkaSettings, *, input_partitions: int | None = Non
     Raises
     ------
     UserError
-        If no broker answers, the exchange topics disagree in their partitions, or the broker refuses a topic.
+        If no broker answers or it refuses a topic, or the exchange topic has not as many partitions as asked for.
     """
     names = settings.topics
     with _admin(settings) as admin:
-        found = _partitions(admin, [*names.inputs, *names.exchange, names.flags, names.dead_letters])
+        found = _partitions(admin, [*names.inputs, names.exchange, names.flags, names.dead_letters])
         shards = _shards(settings, found)
         replication = settings.replication if settings.replication is not None else -1
         wanted = {
-            **dict.fromkeys(names.exchange, (shards, _config(settings.retention_ms))),
+            names.exchange: (shards, _config(settings.retention_ms)),
             names.flags: (shards, _config(FLAG_RETENTION_MS)),
             names.dead_letters: (1, _config(DEAD_LETTER_RETENTION_MS)),
         }
@@ -144,18 +144,12 @@ def _partitions(admin: KafkaAdminClient, names: list[str]) -> dict[str, int]:
 
 
 def _shards(settings: KafkaSettings, found: dict[str, int]) -> int:
-    counts = {name: found[name] for name in settings.topics.exchange if name in found}
-    listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
-    if len(set(counts.values())) > 1:
-        raise UserError(
-            f"the exchange topics must have equal numbers of partitions, but {listed}; delete them (their records come "
-            "again from the input topics) and run kithwatch topics --shards N"
-        )
-    present = next(iter(counts.values()), None)
+    present = found.get(settings.topics.exchange)
     if settings.shards is not None and present is not None and settings.shards != present:
         raise UserError(
-            f"{settings.shards} shards are asked for, but {listed} partitions; leave --shards out to go on with "
-            f"{present}, or delete the exchange topics (their records come again from the input topics)"
+            f"{settings.shards} shards are asked for, but {settings.topics.exchange} has {present} partitions; leave "
+            f"--shards out to go on with {present}, or start over: delete that topic and set another KITHWATCH_GROUP, "
+            "which reads the input topics from their beginning"
         )
     return present or settings.shards or DEFAULT_SHARDS
 
@@ -199,11 +193,11 @@ def _create(admin: KafkaAdminClient, name: str, partitions: int, config: dict[st
 
 @click.command()
 @click.option("--bootstrap", metavar="HOST:PORT", help="Kafka brokers [env KITHWATCH_BOOTSTRAP, localhost:9092]")
-@click.option(
-    "--shards", type=click.IntRange(1), help=f"partitions of the exchange topics [as found, {DEFAULT_SHARDS}]"
-)
+@click.option("--shards", type=click.IntRange(1), help=f"partitions of the exchange topic [as found, {DEFAULT_SHARDS}]")
 @click.option("--replication", type=click.IntRange(1), help="copies of each record [the brokers' default]")
-@click.option("--retention", metavar="TIME", help="how long exchange topics keep records: 30d, 12h, unlimited [760d]")
+@click.option(
+    "--retention", metavar="TIME", help="how long the exchange topic keeps records: 30d, 12h, unlimited [760d]"
+)
 @click.option(
     "--create-inputs", type=click.IntRange(1), metavar="N", help="make missing input topics, N partitions each"
 )

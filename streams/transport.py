@@ -11,6 +11,9 @@ What holds:
 - Reading has an *epoch*, raised with each assignment and seek at the moment the position moves, in the thread that
   moves it. Records fetched before are dropped after it, since they will be fetched again; an acknowledgement of a
   batch from an earlier epoch counts for nothing.
+- A topic that the app names in `rebuilt_topics` is state, not work: it is read from where the app's `position_of` says,
+  else from its beginning, whatever is committed. The committed offset tells up to where everything that follows from
+  it was sent already (`Consumer.silent_until`); it never moves back while the topic is read again.
 - Nothing that was fetched is skipped: what cannot be handed out (a rebalance began, the partition was paused) is read
   again from the committed offset.
 """
@@ -105,6 +108,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
 
     epoch: int = 0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.silent_until: dict[TP, int] = {}
+
     async def fetch(self, active: set[TP] | None, patience: float) -> Fetch:
         """Return the next records of the active partitions, waiting `patience` seconds at most."""
         fetched: Fetch = await self.call_thread(self._fetch, self._ensure_consumer(), active, patience)
@@ -137,13 +144,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
     async def _seek_to_committed(self) -> Mapping[TP, int | None]:
         consumer = self._ensure_consumer()
         committed = {tp: await consumer.committed(tp) for tp in consumer.assignment()}
-        fresh = [tp for tp, offset in committed.items() if offset is None or offset < 0]
-        beginnings = {}
-        if fresh and self.app.conf.consumer_auto_offset_reset == "earliest":
-            beginnings = await consumer.beginning_offsets(fresh)
+        rebuilt = [tp for tp in committed if tp.topic in getattr(self.app, "rebuilt_topics", ())]
+        fresh = [tp for tp, offset in committed.items() if tp not in rebuilt and (offset is None or offset < 0)]
+        beginnings: dict[TP, int] = {}
+        if self.app.conf.consumer_auto_offset_reset == "earliest":
+            beginnings = await consumer.beginning_offsets([*fresh, *rebuilt]) if fresh or rebuilt else {}
+        ends = await consumer.end_offsets(rebuilt) if rebuilt else {}
         # no await from here on: a fetch in between would read with the old epoch from the new position
+        for tp in rebuilt:
+            # an offset past the end is of an earlier topic of this name
+            upto = committed[tp] if committed[tp] is not None and committed[tp] <= ends[tp] else 0
+            self.silent_until[tp] = max(upto, self.silent_until.get(tp, 0) if upto else 0)
         for tp in consumer.assignment() & committed.keys():
             target = beginnings.get(tp, committed[tp])
+            if tp in rebuilt and (live := self.app.position_of(tp)) is not None and live >= beginnings.get(tp, 0):
+                target = live
             if target is not None and target >= 0:
                 consumer.seek(tp, target)
         self.epoch += 1
@@ -290,7 +305,19 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types m
         with ack_lock:
             runs = self._runs.get(tp)
             # after a seek, what was acknowledged before it is read again: not to be committed any more
-            return runs.committable if runs is not None and runs.epoch == self._thread.epoch else None
+            if runs is None or runs.epoch != self._thread.epoch or runs.committable is None:
+                return None
+            return runs.committable if runs.committable >= self.silent_until(tp) else None
+
+    def silent_until(self, tp: TP) -> int:
+        """Return the offset of a rebuilt topic up to which all that follows from it was sent before."""
+        return self._thread.silent_until.get(tp, 0)
+
+    def done_until(self, tp: TP) -> int | None:
+        """Return the offset up to which a partition is done: acknowledged here, or committed by a worker before."""
+        runs = self._runs.get(tp)
+        done = runs.committable if runs is not None else None
+        return done if done is not None else self._committed_offset.get(tp)
 
     def _should_commit(self, tp: TP, offset: int) -> bool:
         # also downwards: a topic made anew begins at 0 again

@@ -1,0 +1,391 @@
+"""The three steps of an event as they run on several shards: probe, resolve, assess, each over a whole message.
+
+What a step does to one event is `graph.contacts`, as on a single shard (`graph.local`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from graph.accounts import find_account, intern_account, learn_age
+from graph.batch import EventKind
+from graph.calendar import FIRST_7D, advance, place_cursors
+from graph.clock import LATE, keep_time, remember
+from graph.contacts import (
+    BIT_REPLIED,
+    answer,
+    assess_contact,
+    cancel_contact,
+    draw_recent,
+    erase_account,
+    note_outcome,
+    resolve_contact,
+    touch,
+    write_row,
+)
+from graph.friends import (
+    add_friend,
+    common_friends,
+    draw_friends,
+    is_friend,
+    pool_need,
+    remove_friend,
+    scaled,
+    shift_triangles,
+)
+from graph.jit import njit
+from graph.local import DONE, POOL_FULL, TICK, update_facts
+from graph.pairs import detach_pair, find_pair
+from graph.state import CONTACT, NIL, Var
+
+__all__ = ["ANSWERS_FULL", "assess_rows", "probe_events", "resolve_rows"]
+
+REQUEST_SENT: Final = int(EventKind.REQUEST_SENT)
+REQUEST_ACCEPTED: Final = int(EventKind.REQUEST_ACCEPTED)
+REQUEST_CANCELLED: Final = int(EventKind.REQUEST_CANCELLED)
+FRIENDSHIP_CREATED: Final = int(EventKind.FRIENDSHIP_CREATED)
+FRIENDSHIP_REMOVED: Final = int(EventKind.FRIENDSHIP_REMOVED)
+MESSAGE_SENT: Final = int(EventKind.MESSAGE_SENT)
+ACCOUNT_UPDATED: Final = int(EventKind.ACCOUNT_UPDATED)
+ACCOUNT_DELETED: Final = int(EventKind.ACCOUNT_DELETED)
+
+ANSWERS_FULL: Final = 3  # the buffer of asks or answers must grow before the next row
+
+
+@njit
+def put_hashes(s: Any, rows: Any, n: int, hashes: Any, at: int) -> Any:
+    """Write the hashes of accounts `rows[:n]`."""
+    for i in range(n):
+        hashes[at + i] = s.accounts[rows[i]].hash
+    return at + n
+
+
+@njit
+def get_rows(s: Any, hashes: Any, at: int, n: int, rows: Any) -> Any:
+    """Find the accounts of hashes; NIL for those that this shard has never heard of."""
+    for i in range(n):
+        rows[i] = find_account(s, hashes[at + i])
+
+
+@njit
+def start_ask(ask: Any, e: Any, time: int, late: bool) -> Any:
+    """Fill in what every ask carries."""
+    ask.time = time
+    ask.ingested_at = e.ingested_at
+    ask.actor = e.actor
+    ask.target = e.target
+    ask.event_at = e.event_at
+    ask.actor_at = e.actor_at
+    ask.target_at = e.target_at
+    ask.event_len = e.event_len
+    ask.actor_len = e.actor_len
+    ask.target_len = e.target_len
+    ask.drawn = 0
+    ask.recent = 0
+    ask.links = 0
+    ask.hashes_at = 0
+    ask.friends = 0
+    ask.mutual = e.mutual
+    ask.triangles = 0
+    ask.kind = e.kind
+    ask.actor_age = e.actor_age
+    ask.target_age = e.target_age
+    ask.late = late
+    ask.friend = 0
+    ask.reverse = 0
+
+
+@njit
+def probe_events(
+    s: Any,
+    events: Any,
+    text: Any,
+    start: int,
+    tick: int,
+    out: Any,
+    asks: Any,
+    n: int,
+    hashes: Any,
+    h: int,
+    scratch: Any,
+) -> Any:
+    """Take events at the actor's shard.
+
+    Parameters
+    ----------
+    s, events, text, start, tick, scratch
+        As for `graph.local.process_events`.
+    out : ndarray of FEATURES
+        Room for one row; only an erased account has one at this step.
+    asks : ndarray of ASK
+        Written from `n` on.
+    hashes : ndarray of uint64
+        Written from `h` on.
+
+    Returns
+    -------
+    position, rows, n, h, code : int
+        The code is `ANSWERS_FULL` when `asks` or `hashes` must grow.
+    """
+    drawn, recent = scratch[0], scratch[1]
+    v = s.vars
+    for i in range(start, len(events)):
+        e = events[i]
+        kind = e.kind
+        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED):
+            row = find_account(s, e.actor)
+            if v[Var.POOL_TOP] + (4 if row == NIL else pool_need(s, row)) > len(s.pool):
+                return i, 0, n, h, POOL_FULL
+        room = 1
+        if kind == ACCOUNT_DELETED:
+            row = find_account(s, e.actor)
+            if row != NIL:
+                room = np.int64(s.accounts[row].friends) + 1
+        if n + room > len(asks) or h + room * 1024 > len(hashes):
+            return i, 0, n, h, ANSWERS_FULL
+        if v[Var.CLOCK] >= 0 and tick <= e.time <= v[Var.CLOCK] + v[Var.MAX_JUMP]:
+            return i, 0, n, h, TICK
+        if not remember(s, e.event):
+            v[Var.N_DUPLICATE] += 1
+            continue
+        v[Var.N_EVENTS] += 1
+        time, lateness = keep_time(s, e.time, e.actor)
+        late = lateness == LATE
+        if late:
+            v[Var.N_LATE] += 1
+        if kind == ACCOUNT_DELETED:
+            a = find_account(s, e.actor)
+            if a == NIL:
+                continue
+            write_row(s, out, 0, a, e, time, i, NIL, False)
+            while s.accounts[a].activity != NIL:
+                detach_pair(s, s.newest[s.accounts[a].activity])
+            while s.accounts[a].friends:
+                other = np.int64(s.pool[np.int64(s.accounts[a].friends_at)])
+                start_ask(asks[n], e, time, late)
+                asks[n].kind = FRIENDSHIP_REMOVED
+                asks[n].target = s.accounts[other].hash
+                asks[n].target_len = 0
+                remove_friend(s, a, other)
+                k = draw_friends(s, a, drawn)
+                asks[n].friends = s.accounts[a].friends
+                asks[n].drawn = k
+                asks[n].hashes_at = h
+                h = put_hashes(s, drawn, k, hashes, h)
+                n += 1
+            start_ask(asks[n], e, time, late)
+            return i + 1, 1, n + 1, h, DONE
+        a = intern_account(s, e.actor, text, e.actor_at, e.actor_len)
+        s.accounts[a].seen = max(np.int64(s.accounts[a].seen), time // 1000)
+        if kind == ACCOUNT_UPDATED:
+            update_facts(s, a, e)
+            continue
+        learn_age(s, a, e.actor_age)
+        b = find_account(s, e.target)
+        if kind == REQUEST_CANCELLED:
+            if b != NIL:
+                cancel_contact(s, a, b, time)
+            continue
+        if kind in (MESSAGE_SENT, REQUEST_SENT):
+            if late:
+                continue
+            if b != NIL:
+                p = find_pair(s, a, b)
+                if p != NIL and s.pairs[p].flags & CONTACT:
+                    touch(s, p, time)
+                    continue
+        k = 0
+        m = 0
+        ask = asks[n]
+        start_ask(ask, e, time, late)
+        ask.friends = s.accounts[a].friends
+        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED):
+            b = intern_account(s, e.target, text, e.target_at, e.target_len)
+            ask.friend = is_friend(s, a, b)
+            if not ask.friend:
+                k = draw_friends(s, a, drawn)
+                add_friend(s, a, b)
+        elif kind == FRIENDSHIP_REMOVED:
+            if b == NIL or not is_friend(s, a, b):
+                continue
+            remove_friend(s, a, b)
+            ask.friends = s.accounts[a].friends
+            k = draw_friends(s, a, drawn)
+        elif kind in (MESSAGE_SENT, REQUEST_SENT):
+            k = draw_friends(s, a, drawn)
+            m = draw_recent(s, a, recent)
+        ask.drawn = k
+        ask.recent = m
+        ask.hashes_at = h
+        h = put_hashes(s, drawn, k, hashes, h)
+        h = put_hashes(s, recent, m, hashes, h)
+        n += 1
+    return len(events), 0, n, h, DONE
+
+
+@njit
+def follow_time(s: Any, time: int) -> Any:
+    """Let the clock follow a time that another shard has guarded."""
+    clock = s.vars[Var.CLOCK]
+    if clock < 0:
+        place_cursors(s, time)
+        s.vars[Var.ROTATE_AT] = time + s.vars[Var.LATENESS]
+        s.vars[Var.SUPPORT] = 1
+    elif time > clock:
+        advance(s, time)
+
+
+@njit
+def put_triangles(replies: Any, r: int, ask: Any, key: Any, by: int) -> Any:
+    """Write an answer that changes the triangles of the account with hash `key`."""
+    replies[r] = ask
+    replies[r].kind = 0
+    replies[r].actor = key
+    replies[r].triangles = by
+    replies[r].drawn = 0
+    replies[r].recent = 0
+    replies[r].event_len = 0
+    replies[r].actor_len = 0
+    replies[r].target_len = 0
+    return r + 1
+
+
+@njit
+def resolve_rows(
+    s: Any, asks: Any, text: Any, hashes: Any, start: int, tick: int, out: Any, replies: Any, r: int, scratch: Any
+) -> Any:
+    """Take asks at the target's shard.
+
+    Parameters
+    ----------
+    out : ndarray of FEATURES
+        One row at most an ask, written from 0 on.
+    replies : ndarray of ASK
+        Answers, written from `r` on.
+
+    Returns
+    -------
+    position, rows, r, code : int
+    """
+    drawn, recent, common = scratch[0], scratch[1], scratch[2]
+    n = 0
+    for i in range(start, len(asks)):
+        ask = asks[i]
+        kind = ask.kind
+        k = np.int64(ask.drawn)
+        m = np.int64(ask.recent)
+        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED):
+            row = find_account(s, ask.target)
+            if s.vars[Var.POOL_TOP] + (4 if row == NIL else pool_need(s, row)) > len(s.pool):
+                return i, n, r, POOL_FULL
+        if r + k + 2 > len(replies):
+            return i, n, r, ANSWERS_FULL
+        if ask.time >= tick:
+            return i, n, r, TICK
+        time = np.int64(ask.time)
+        follow_time(s, time)
+        if kind == ACCOUNT_DELETED:
+            a = find_account(s, ask.actor)
+            if a != NIL:
+                erase_account(s, a, drawn, common)
+            continue
+        if kind == FRIENDSHIP_REMOVED:
+            a = find_account(s, ask.actor)
+            b = find_account(s, ask.target)
+            if a != NIL and b != NIL and is_friend(s, b, a):
+                remove_friend(s, b, a)
+                get_rows(s, hashes, ask.hashes_at, k, drawn)
+                opened = common_friends(s, b, drawn, k, common)
+                for j in range(opened):
+                    r = put_triangles(replies, r, ask, s.accounts[common[j]].hash, -1)
+                opened = scaled(opened, k, np.int64(ask.friends))
+                shift_triangles(s, b, -opened)
+                r = put_triangles(replies, r, ask, ask.actor, -opened)
+            continue
+        b = intern_account(s, ask.target, text, ask.target_at, ask.target_len)
+        learn_age(s, b, ask.target_age)
+        if kind in (MESSAGE_SENT, REQUEST_SENT):
+            a = find_account(s, ask.actor)
+            get_rows(s, hashes, ask.hashes_at, k, drawn)
+            get_rows(s, hashes, ask.hashes_at + k, m, recent)
+            friend, mutual, links, reverse = resolve_contact(
+                s, a, b, drawn, k, np.int64(ask.friends), recent, m, common
+            )
+            if reverse != NIL and answer(s, reverse, BIT_REPLIED):
+                write_row(s, out, n, b, ask, time, i, reverse, False)
+                n += 1
+            replies[r] = ask
+            replies[r].drawn = 0
+            replies[r].recent = m
+            replies[r].links = links
+            replies[r].mutual = ask.mutual if ask.mutual >= 0 else mutual
+            replies[r].friend = friend
+            replies[r].reverse = reverse != NIL
+            replies[r].target_age = s.accounts[b].age
+            r += 1
+            continue
+        a = intern_account(s, ask.actor, text, ask.actor_at, ask.actor_len)
+        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and not is_friend(s, b, a):
+            get_rows(s, hashes, ask.hashes_at, k, drawn)
+            closed = common_friends(s, b, drawn, k, common)
+            for j in range(closed):
+                r = put_triangles(replies, r, ask, s.accounts[common[j]].hash, 1)
+            closed = scaled(closed, k, np.int64(ask.friends))
+            shift_triangles(s, b, closed)
+            r = put_triangles(replies, r, ask, ask.actor, closed)
+            add_friend(s, b, a)
+        if kind != FRIENDSHIP_CREATED:
+            p = note_outcome(s, b, a, kind, time, ask.late != 0)
+            if p != NIL:
+                write_row(s, out, n, b, ask, time, i, p, False)
+                n += 1
+    return len(asks), n, r, DONE
+
+
+@njit
+def assess_rows(s: Any, replies: Any, text: Any, start: int, tick: int, out: Any) -> Any:
+    """Take answers back at the actor's shard; return position, rows written to `out`, code."""
+    n = 0
+    for i in range(start, len(replies)):
+        reply = replies[i]
+        if reply.time >= tick:
+            return i, n, TICK
+        time = np.int64(reply.time)
+        follow_time(s, time)
+        a = find_account(s, reply.actor)
+        if a == NIL:
+            continue
+        if reply.kind == 0:
+            shift_triangles(s, a, np.int64(reply.triangles))
+            continue
+        if time <= s.cursor_at[FIRST_7D]:
+            s.vars[Var.N_LATE] += 1
+            continue
+        b = intern_account(s, reply.target, text, reply.target_at, reply.target_len)
+        if s.accounts[b].age_source == 0:
+            s.accounts[b].age = reply.target_age
+        p = find_pair(s, a, b)
+        if p != NIL and s.pairs[p].flags & CONTACT:
+            touch(s, p, time)
+            continue
+        stranger = not reply.friend and reply.mutual == 0 and not reply.reverse
+        p = assess_contact(
+            s,
+            a,
+            b,
+            time,
+            text,
+            reply.event_at,
+            reply.event_len,
+            stranger,
+            np.int64(reply.links),
+            np.int64(reply.recent),
+            np.int64(reply.target_age),
+        )
+        s.vars[Var.N_FIRST] += 1
+        write_row(s, out, n, a, reply, time, i, p, True)
+        out[n].mutual = reply.mutual
+        n += 1
+    return len(replies), n, DONE

@@ -1,0 +1,178 @@
+"""What shards send one another: rows of columns with the texts and hashes they point into.
+
+Three kinds travel on one log a shard. **Events** come from decoding, to the shard that owns the actor. **Asks** go
+from the actor's shard to the target's; **answers** go back, and to whoever else has something to learn.
+An ask or answer names the partition and offset of the record that gave rise to it, so that a second sending of
+the same thing is recognised and dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.batch import EventBatch
+from graph.jit import njit
+
+__all__ = ["ASK", "Kind", "Message", "owner_of", "split_events", "split_rows"]
+
+
+class Kind(IntEnum):
+    """What the rows of a message are."""
+
+    EVENTS = 1
+    ASKS = 2
+    ANSWERS = 3
+
+
+ASK: Final = np.dtype(
+    [
+        ("time", "<i8"),  # of the event, after the guard of the actor's shard
+        ("ingested_at", "<i8"),
+        ("actor", "<u8"),
+        ("target", "<u8"),
+        ("event_at", "<u4"),
+        ("actor_at", "<u4"),
+        ("target_at", "<u4"),
+        ("event_len", "<u2"),
+        ("actor_len", "<u2"),
+        ("target_len", "<u2"),
+        ("drawn", "<u2"),  # hashes of the actor's friends ...
+        ("recent", "<u2"),  # ... and then of its recent targets, from hashes_at on
+        ("links", "<u2"),  # answer: how many of the recent targets are friends of the target
+        ("hashes_at", "<u4"),
+        ("friends", "<u4"),  # how many friends the actor has
+        ("mutual", "<i4"),  # ask: as the platform says, or -1; answer: mutual friends
+        ("triangles", "<i4"),  # answer: change of the actor's triangles
+        ("kind", "u1"),  # EventKind; 0 in an answer that only changes triangles
+        ("actor_age", "u1"),
+        ("target_age", "u1"),
+        ("late", "u1"),
+        ("friend", "u1"),  # answer: they are friends
+        ("reverse", "u1"),  # answer: the target had reached out first
+    ]
+)
+"""One row of an ask or an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message between shards.
+
+    Attributes
+    ----------
+    kind : Kind
+    source, offset : int
+        Partition and offset of the record that gave rise to it; -1 for events, which are known by their ids.
+    part : int
+        What one record gives rise to for one shard may be cut into several messages, numbered from 0.
+    rows : ndarray of EVENT or ASK
+    text : ndarray of uint8
+    hashes : ndarray of uint64
+    """
+
+    kind: Kind
+    source: int
+    offset: int
+    part: int
+    rows: NDArray[np.void]
+    text: NDArray[np.uint8]
+    hashes: NDArray[np.uint64]
+
+    @property
+    def batch(self) -> EventBatch:
+        """The events of a message of kind EVENTS."""
+        return EventBatch(self.rows, self.text)
+
+
+PART: Final = 400_000
+"""Bytes. Kafka takes records of 1 MiB unless told otherwise."""
+CHUNK: Final = 2048
+"""Events in one message at most."""
+NO_HASHES: Final = np.empty(0, np.uint64)
+
+
+def owner_of(key: NDArray[np.uint64], shards: int) -> NDArray[np.int64]:
+    """Return the shard that owns each account hash: the high bits, scaled (no account moves but with the count)."""
+    high = (key >> np.uint64(32)).astype(np.int64)
+    result: NDArray[np.int64] = (high * shards) >> 32
+    return result
+
+
+@njit
+def pack_text(rows: Any, text: Any, out: Any) -> Any:
+    """Copy the texts that `rows` point to into `out`, and point the rows there; return the bytes used."""
+    top = 0
+    for i in range(len(rows)):
+        r = rows[i]
+        n = np.int64(r.event_len)
+        out[top : top + n] = text[r.event_at : r.event_at + n]
+        r.event_at = top
+        top += n
+        n = np.int64(r.actor_len)
+        out[top : top + n] = text[r.actor_at : r.actor_at + n]
+        r.actor_at = top
+        top += n
+        n = np.int64(r.target_len)
+        out[top : top + n] = text[r.target_at : r.target_at + n]
+        r.target_at = top
+        top += n
+    return top
+
+
+@njit
+def pack_hashes(rows: Any, hashes: Any, out: Any) -> Any:
+    """Copy the hashes that `rows` point to into `out`, and point the rows there; return how many."""
+    top = 0
+    for i in range(len(rows)):
+        r = rows[i]
+        n = np.int64(r.drawn) + np.int64(r.recent)
+        out[top : top + n] = hashes[r.hashes_at : r.hashes_at + n]
+        r.hashes_at = top
+        top += n
+    return top
+
+
+def _texts(rows: NDArray[np.void], text: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    size = sum(int(rows[name].sum(dtype=np.int64)) for name in ("event_len", "actor_len", "target_len"))
+    out = np.empty(size, np.uint8)
+    pack_text(rows, text, out)
+    return out
+
+
+def split_events(batch: EventBatch, shards: int) -> Iterator[tuple[int, Message]]:
+    """Split events by the shard of their actor, at most `CHUNK` in a message with its own texts, in order."""
+    owner = owner_of(batch.rows["actor"], shards)
+    for shard in np.unique(owner).tolist():
+        mine = batch.rows[owner == shard]
+        for at in range(0, len(mine), CHUNK):
+            rows = mine[at : at + CHUNK]
+            yield shard, Message(Kind.EVENTS, -1, -1, 0, rows, _texts(rows, batch.text), NO_HASHES)
+
+
+def split_rows(
+    rows: NDArray[np.void], to: NDArray[np.int64], text: NDArray[np.uint8], hashes: NDArray[np.uint64]
+) -> Iterator[tuple[int, int, NDArray[np.void], NDArray[np.uint8], NDArray[np.uint64]]]:
+    """Split asks or answers by destination `to` and into parts of about `PART` bytes at most, in order.
+
+    Yields
+    ------
+    shard, part : int
+    rows, text, hashes : ndarray
+    """
+    texts = sum(rows[name].astype(np.int64) for name in ("event_len", "actor_len", "target_len"))
+    size = rows.itemsize + texts + 8 * (rows["drawn"].astype(np.int64) + rows["recent"])
+    for shard in np.unique(to).tolist():
+        mine = to == shard
+        chosen = rows[mine]
+        cut = np.cumsum(size[mine]) // PART
+        for part, label in enumerate(np.unique(cut).tolist()):
+            some = chosen[cut == label]
+            out = np.empty(int(some["drawn"].sum(dtype=np.int64) + some["recent"].sum(dtype=np.int64)), np.uint64)
+            pack_hashes(some, hashes, out)
+            yield shard, part, some, _texts(some, text), out

@@ -1,0 +1,181 @@
+"""`kithwatch replay`: the same detection over files, with no broker."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import BinaryIO, Final
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from detectors.engine import Engine
+from detectors.episodes import FlagRecord
+from detectors.policy import Policy
+from graph.shard import Shard
+from graph.state import Var
+from streams.cli import UserError
+from streams.decode import EventDecoder
+from streams.files import Block, read_blocks, size_of
+from streams.options import latest_plausible, read_policy, read_time
+from streams.outflow import flag_bytes
+from streams.timestamps import rfc3339
+
+__all__ = ["Replay", "replay"]
+
+NEWLINE: Final = b"\n"
+
+
+class Replay:
+    """One run of detection over lines of events.
+
+    Parameters
+    ----------
+    policy : Policy
+    raise_after : int
+        Flags before this time, epoch ms, are not given out.
+    not_after : int
+        Events stamped after this, epoch ms, are refused.
+
+    Examples
+    --------
+    >>> run = Replay(read_policy(None))
+    >>> [flag.detector for flag in run.feed(b"")]
+    []
+    """
+
+    def __init__(self, policy: Policy, *, raise_after: int = 0, not_after: int | None = None) -> None:
+        self.shard = Shard()
+        self.engine = Engine(self.shard, policy, raise_after)
+        self.decoder = EventDecoder()
+        self.not_after = latest_plausible() if not_after is None else not_after
+        self.events = 0
+        self.refused: list[tuple[int, str]] = []
+        """Line number within the last block, counted from 0, and reason."""
+
+    def feed(self, lines: bytes) -> Iterator[FlagRecord]:
+        """Take whole lines of events and yield the flags they lead to."""
+        decoded = self.decoder.decode_lines(lines, not_after=self.not_after)
+        self.refused = [(bad.index, bad.reason) for bad in decoded.rejected]
+        self.events += len(decoded.batch)
+        yield from self.engine.process(decoded.batch)
+
+
+def _open(path: str, stack: ExitStack) -> BinaryIO:
+    if path == "-":
+        return sys.stdout.buffer
+    try:
+        return stack.enter_context(open(path, "wb"))
+    except OSError as problem:
+        raise UserError(f"{path}: cannot be written ({problem.strerror})") from None
+
+
+def _dead_letter(name: str, block: Block, line: int, reason: str, lines: list[bytes]) -> bytes:
+    """Return a refused line as JSON: where it stood, why it was refused, and its bytes as they came."""
+    letter: dict[str, object] = {"error": reason, "file": name, "line": block.first_line + line}
+    raw = lines[line]
+    try:
+        letter["record"] = raw.decode()
+    except UnicodeDecodeError:
+        letter["record_base64"] = base64.b64encode(raw).decode()
+    return msgspec.json.encode(letter) + NEWLINE
+
+
+class _Bar:
+    """A progress bar on stderr over all files; a spinner where a size is not known; nothing where it is no terminal."""
+
+    def __init__(self, paths: list[str], stack: ExitStack) -> None:
+        sizes = [size_of(path) for path in paths]
+        console = Console(stderr=True)
+        self.progress = stack.enter_context(
+            Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:3.0f} %"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[events]:,} events, {task.fields[flags]} flags"),
+                console=console,
+                transient=True,
+                disable=not console.is_terminal,
+            )
+        )
+        known = [size for size in sizes if size is not None]
+        total = sum(known) if len(known) == len(sizes) else None
+        self.task: TaskID = self.progress.add_task("reading", total=total, events=0, flags=0)
+        self.before = 0
+
+    def move(self, position: int, events: int, flags: int) -> None:
+        """Show where the reading is."""
+        self.progress.update(self.task, completed=self.before + position, events=events, flags=flags)
+
+    def next_file(self, position: int) -> None:
+        """Go on with the next file."""
+        self.before += position
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--flags", "flags_path", required=True, metavar="OUT", help="Where flags go, as JSON Lines; - for stdout."
+)
+@click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
+@click.option("--dead-letters", "dead_path", metavar="OUT", help="Where refused lines go, as JSON Lines.")
+@click.option("--raise-after", metavar="TIME", help="Give out no flag before this event time (for loading history).")
+def replay(
+    files: tuple[str, ...], flags_path: str, policy_path: str | None, dead_path: str | None, raise_after: str | None
+) -> None:
+    """Detect over files of events: JSON Lines, plain, .gz or .zst, in the order given; - is standard input."""
+    after = read_time(raise_after, "--raise-after")
+    run = Replay(read_policy(policy_path), raise_after=after)
+    kinds: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    begun = time.perf_counter()
+    with ExitStack() as stack:
+        out = _open(flags_path, stack)
+        dead = _open(dead_path, stack) if dead_path else None
+        bar = _Bar(list(files), stack)
+        for path in files:
+            position = 0
+            for block in read_blocks(path):
+                for record in run.feed(block.data):
+                    out.write(flag_bytes(record) + NEWLINE)
+                    kinds[f"{record.type} {record.detector} {record.severity}"] += 1
+                if run.refused:
+                    lines = block.data.split(NEWLINE) if dead else []
+                    for line, reason in run.refused:
+                        refused[reason] += 1
+                        if dead:
+                            dead.write(_dead_letter(path, block, line, reason, lines))
+                position = block.position
+                bar.move(position, run.events, sum(kinds.values()))
+            bar.next_file(position)
+        out.flush()
+    _summary(run, kinds, refused, time.perf_counter() - begun)
+
+
+def _summary(run: Replay, kinds: Counter[str], refused: Counter[str], seconds: float) -> None:
+    """Say on stderr what was read and found."""
+    shard = run.shard
+    lines = [
+        f"{run.events:,} events in {seconds:.1f} s ({run.events / max(seconds, 1e-9):,.0f} a second); "
+        f"{sum(refused.values()):,} refused, {shard.counter(Var.N_DUPLICATE):,} second deliveries, "
+        f"{shard.counter(Var.N_LATE):,} late, {shard.counter(Var.N_AHEAD):,} stamped too far ahead"
+    ]
+    if shard.clock >= 0:
+        lines.append(
+            f"{shard.accounts:,} accounts, {shard.contacts:,} contacts and {shard.friendships:,} friendships held "
+            f"at {rfc3339(shard.clock)}"
+        )
+    for reason, count in refused.most_common(10):
+        lines.append(f"  refused {count:,}: {reason}")
+    if len(refused) > 10:
+        lines.append(f"  refused for {len(refused) - 10} other reasons: see --dead-letters")
+    lines.append(f"{sum(kinds.values()):,} flag records" + (":" if kinds else ""))
+    lines.extend(f"  {count:6,}  {kind}" for kind, count in sorted(kinds.items()))
+    print("\n".join(lines), file=sys.stderr)

@@ -1,0 +1,402 @@
+"""`kithwatch worker`: one Faust worker; start as many as there are cores or machines.
+
+Two kinds of agents. The **decoders** read the platform's topics, turn records into columns and hand the events to the
+shard of their actor. The **shard** agent reads the exchange topic, one partition a shard, in which events, asks and
+answers stand in one order, and runs the steps probe, resolve and assess and the detectors.
+
+What is acknowledged when: an input batch, once all its events and dead letters are acknowledged by all in-sync
+replicas; an exchange batch, once all that followed from it is. A shard's state follows from its partition of the
+exchange topic alone, so that after a start or rebalance it is rebuilt from the topic's beginning, silently up to the
+committed offset (everything before was sent already) and aloud from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Iterable
+from typing import Any, Final
+
+import click
+import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from detectors.engine import Engine
+from detectors.episodes import FlagRecord
+from detectors.policy import Policy
+from graph.batch import EventKind
+from graph.message import Kind, split_events
+from graph.node import Node
+from graph.shard import Rows, Settings, Tick
+from graph.state import Var
+from streams.cli import UserError
+from streams.decode import EventDecoder
+from streams.flags import dead_letter_headers
+from streams.health import HealthServer
+from streams.metrics import EVENT_TYPES, Metrics, ShardSize, Stage, reason_class
+from streams.options import latest_plausible, read_policy, read_time
+from streams.outflow import flag_bytes
+from streams.settings import KafkaSettings
+from streams.topics import ensure_topics
+from streams.transport import APP_SETTINGS, Batch, batched_topic
+from streams.wire import WireError, pack, unpack
+
+__all__ = ["Worker", "worker"]
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT: Final = 16
+"""Batches an agent may have sent and not yet acknowledged."""
+BREATH: Final = 0.05
+"""Seconds an agent works before it lets others have the event loop."""
+STAGES: Final[dict[Kind, Stage]] = {Kind.EVENTS: "probe", Kind.ASKS: "resolve", Kind.ANSWERS: "assess"}
+
+
+class LiveShard:
+    """A shard of this worker: its node, its engine, and how far it has read."""
+
+    def __init__(self, index: int, shards: int, policy: Policy, raise_after: int) -> None:
+        self.node = Node(index, shards, Settings())
+        self.engine = Engine(self.node.shard, policy, raise_after)
+        self.position = 0
+        """Offset of the next record to take."""
+        self.counted = dict.fromkeys((Var.N_LATE, Var.N_AHEAD, Var.N_DUPLICATE), 0)
+
+
+class Worker:
+    """Everything a worker does, around one Faust app.
+
+    Parameters
+    ----------
+    settings : KafkaSettings
+    policy : Policy
+    shards : int
+        Partitions of the exchange topic.
+    raise_after : int
+        Flags before this event time, epoch ms, are not sent.
+    host, port
+        Where `/metrics`, `/livez` and `/readyz` are served; port 0 chooses a free one.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        policy: Policy,
+        shards: int,
+        *,
+        raise_after: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.shards = shards
+        self.raise_after = raise_after
+        self.decoder = EventDecoder()
+        self.live: dict[int, LiveShard] = {}
+        self.producer: AIOKafkaProducer | None = None
+        self.metrics = Metrics(policy_version=policy.version)
+        self.health = HealthServer(
+            self.metrics, last_poll=lambda: self.last_beat, not_ready=self.not_ready, host=host, port=port
+        )
+        self.last_beat = time.monotonic()
+        self.assigned = False
+        self._sending: set[asyncio.Task[None]] = set()
+        self.app = self._make_app()
+
+    def _make_app(self) -> faust.App:
+        app = faust.App(
+            self.settings.group,
+            **APP_SETTINGS,
+            broker=self.settings.faust_url,
+            broker_commit_interval=1.0,
+            broker_session_timeout=10.0,
+            broker_heartbeat_interval=2.0,
+            broker_rebalance_timeout=30.0,
+            consumer_max_fetch_size=4 << 20,
+            web_enabled=False,
+            datadir=tempfile.mkdtemp(prefix="kithwatch-"),
+            store="memory://",
+        )
+        # the transport asks here where a partition of the exchange goes on, see `streams.transport`
+        app.rebuilt_topics = frozenset({self.settings.topics.exchange})
+        app.position_of = self.position_of
+        for name in self.settings.topics.inputs:
+            app.agent(batched_topic(app, name), name=f"decode.{name}")(self.decode)
+        app.agent(batched_topic(app, self.settings.topics.exchange), name="shard")(self.work)
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        app.task(self._start)
+        app.timer(1.0)(self._beat)
+        return app
+
+    # the shards of this worker
+
+    def position_of(self, tp: TP) -> int | None:
+        """Return the offset at which a live shard goes on reading, or None for a shard to be rebuilt."""
+        shard = self.live.get(tp.partition)
+        return shard.position if shard is not None else None
+
+    async def _on_assigned(self, app: faust.App, assigned: set[TP], **_: Any) -> None:
+        mine = {tp.partition for tp in assigned if tp.topic == self.settings.topics.exchange}
+        # a shard that comes back goes on where it was: its state follows from the log alone
+        self.live = {index: shard for index, shard in self.live.items() if index in mine}
+        for index in sorted(mine - self.live.keys()):
+            self.live[index] = LiveShard(index, self.shards, self.policy, self.raise_after)
+        self.assigned = True
+        log.info("Shards of this worker: %s", sorted(mine) or "none")
+
+    def not_ready(self) -> str | None:
+        """Return what the worker waits for, or None."""
+        if self.producer is None or not self.assigned:
+            return "no partitions assigned yet"
+        for index, shard in sorted(self.live.items()):
+            upto = self._committed(index)
+            if shard.position < upto:
+                return f"shard {index} is rebuilt up to offset {shard.position} of {upto}"
+        return None
+
+    def _committed(self, index: int) -> int:
+        """Return the offset up to which an earlier worker had sent all that followed."""
+        floor: int = self.app.consumer.silent_until(TP(self.settings.topics.exchange, index))
+        return floor
+
+    # starting and stopping
+
+    async def _start(self) -> None:
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.servers,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            max_batch_size=512 << 10,
+            max_request_size=1 << 20,
+        )
+        await self.producer.start()
+        await self.health.start()
+
+    async def close(self) -> None:
+        """Finish what is being sent, then let go of the broker."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=10.0)
+        if self.producer is not None:
+            await self.producer.stop()
+        await self.health.stop()
+
+    async def _beat(self) -> None:
+        self.last_beat = time.monotonic()
+        self._measure()
+
+    # agents
+
+    async def decode(self, stream: Any) -> None:
+        """Turn records of an input topic into events for the shards."""
+        gate = asyncio.Semaphore(IN_FLIGHT)
+        async for event in stream.noack().events():
+            await gate.acquire()
+            batch: Batch = event.value
+            begun = time.perf_counter()
+            decoded = self.decoder.decode(
+                batch.values(),
+                not_after=latest_plausible(),
+                ingested_at=[record.timestamp for record in batch.records],
+            )
+            sent = []
+            for shard, message in split_events(decoded.batch, self.shards):
+                sent.append(await self._send(self.settings.topics.exchange, pack(message), partition=shard))
+            reasons: Counter[str] = Counter()
+            for bad in decoded.rejected:
+                record = batch.records[bad.index]
+                reasons[reason_class(bad.reason)] += 1
+                headers = dead_letter_headers(bad.reason, batch.topic, batch.partition, record.offset)
+                sent.append(
+                    await self._send(self.settings.topics.dead_letters, record.value, key=record.key, headers=headers)
+                )
+            kinds = Counter(decoded.batch.rows["kind"].tolist())
+            self.metrics.count_events({EVENT_TYPES[EventKind(kind) - 1]: n for kind, n in kinds.items()})
+            self.metrics.count_dead_letters(reasons)
+            self.metrics.observe_batch("decode", len(batch), time.perf_counter() - begun)
+            batch.release()
+            self._ack_when_sent(event, sent, gate)
+            await asyncio.sleep(0)
+
+    async def work(self, stream: Any) -> None:
+        """Run the shards."""
+        gate = asyncio.Semaphore(IN_FLIGHT)
+        async for event in stream.noack().events():
+            await gate.acquire()
+            batch: Batch = event.value
+            shard = self.live.get(batch.partition)
+            if shard is None:  # taken away while the batch waited
+                gate.release()
+                continue
+            silent_until = self._committed(batch.partition)
+            sent: list[Awaitable[Any]] = []
+            breath = time.perf_counter()
+            for record in batch.records:
+                if record.offset >= shard.position:
+                    aloud = record.offset >= silent_until
+                    for topic, value, where in self._take(shard, record.value, record.offset, aloud=aloud):
+                        sent.append(await self._send(topic, value, **where))
+                    shard.position = record.offset + 1
+                if time.perf_counter() - breath > BREATH:
+                    await asyncio.sleep(0)
+                    breath = time.perf_counter()
+            batch.release()
+            self._ack_when_sent(event, sent, gate)
+            await asyncio.sleep(0)
+
+    def _take(
+        self, shard: LiveShard, value: bytes | None, offset: int, *, aloud: bool
+    ) -> Iterable[tuple[str, bytes, dict[str, Any]]]:
+        """Take one exchange record; yield what is to be sent: topic, value, and how it is addressed."""
+        try:
+            message = unpack(value)
+        except WireError as problem:
+            # only kithwatch writes here: to go on would lose what the record held
+            log.critical("Exchange topic, shard %d, offset %d: %s", shard.node.index, offset, problem)
+            raise
+        begun = time.perf_counter()
+        stage = STAGES[message.kind]
+        repeats = shard.node.repeats
+        for step in shard.node.handle(message, offset):
+            if isinstance(step, (Rows, Tick)):
+                for record in shard.engine.take(step):
+                    if aloud:
+                        self._count_flag(record)
+                        key = record.account_id.encode()
+                        yield self.settings.topics.flags, flag_bytes(record), {"key": key}
+            elif aloud:
+                for to, out in step:
+                    self.metrics.count_exchange("resolve" if stage == "probe" else "assess", "sent", len(out.rows))
+                    yield self.settings.topics.exchange, pack(out), {"partition": to}
+        outcome: Any = "repeated" if shard.node.repeats > repeats else "received"
+        self.metrics.count_exchange(stage, outcome, len(message.rows))
+        self.metrics.observe_batch(stage, len(message.rows), time.perf_counter() - begun)
+
+    def _count_flag(self, record: FlagRecord) -> None:
+        """Count a flag, with the time since its event reached Kafka."""
+        seconds = time.time() - record.ingested_at / 1000 if record.ingested_at > 0 else None
+        self.metrics.count_flag(record.detector, record.severity, record.type, seconds=seconds)
+
+    # sending
+
+    async def _send(self, topic: str, value: bytes | None, **where: Any) -> Awaitable[Any]:
+        assert self.producer is not None
+        future: Awaitable[Any] = await self.producer.send(topic, value, **where)
+        return future
+
+    def _ack_when_sent(self, event: Any, sent: list[Awaitable[Any]], gate: asyncio.Semaphore) -> None:
+        """Acknowledge a batch once everything that followed from it has arrived."""
+        if not sent:
+            event.ack()
+            gate.release()
+            return
+        task = asyncio.create_task(self._finish(event, sent, gate))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _finish(self, event: Any, sent: list[Awaitable[Any]], gate: asyncio.Semaphore) -> None:
+        try:
+            await asyncio.gather(*sent)
+        except KafkaError as problem:
+            # not acknowledged, so it is read again: by this worker after a restart, or by another
+            log.critical("Kafka did not take what a batch gave rise to (%s); stopping", type(problem).__name__)
+            await self.app.crash(problem)
+            return
+        finally:
+            gate.release()
+        event.ack()
+
+    # measuring
+
+    def _measure(self) -> None:
+        """Bring the gauges up to date, once a second."""
+        sizes = {}
+        late = ahead = duplicates = 0
+        for index, shard in self.live.items():
+            graph = shard.node.shard
+            sizes[index] = ShardSize(
+                accounts=graph.accounts,
+                contacts=graph.contacts,
+                friendships=graph.friendships,
+                bytes=sum(graph.nbytes.values()),
+                clock=graph.clock / 1000 if graph.clock >= 0 else None,
+            )
+            new = {which: graph.counter(which) - before for which, before in shard.counted.items()}
+            shard.counted = {which: before + new[which] for which, before in shard.counted.items()}
+            if shard.position >= self._committed(index):
+                late += new[Var.N_LATE]
+                ahead += new[Var.N_AHEAD]
+                duplicates += new[Var.N_DUPLICATE]
+        self.metrics.set_shards(sizes)
+        self.metrics.count_events({}, late=late, ahead=ahead, duplicates=duplicates)
+        lag = {}
+        consumer = self.app.consumer
+        for tp in consumer.assignment():
+            end = consumer.highwater(tp)
+            at = self.position_of(tp) if tp.topic == self.settings.topics.exchange else consumer.done_until(tp)
+            if end is not None and at is not None:
+                lag[tp.topic, tp.partition] = end - at
+        self.metrics.set_lag(lag)
+        for name in ("mass_add", "minor_targeting"):
+            is_open = any(shard.engine.ledger.circuit_open(name) for shard in self.live.values())
+            self.metrics.set_circuit(name, is_open)
+
+
+class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy follows here
+    """Runs a worker until it is told to stop."""
+
+    def __init__(self, worker: Worker, **options: Any) -> None:
+        super().__init__(worker.app, **options)
+        self.worker = worker
+
+    async def on_stop(self) -> None:
+        """Finish sending before the app goes."""
+        await self.worker.close()
+        await super().on_stop()
+
+
+@click.command()
+@click.option("--bootstrap", metavar="HOST:PORT", help="Brokers; default $KITHWATCH_BOOTSTRAP or localhost:9092.")
+@click.option("--shards", type=click.IntRange(1, 4096), help="Shards, if the exchange topic is yet to be made.")
+@click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
+@click.option("--raise-after", metavar="TIME", help="Send no flag before this event time (for loading history).")
+@click.option("--health-host", default="127.0.0.1", show_default=True, help="Where metrics and health are served.")
+@click.option("--health-port", default=0, type=click.IntRange(0, 65535), help="0 (the default) chooses a free port.")
+@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+def worker(
+    bootstrap: str | None,
+    shards: int | None,
+    policy_path: str | None,
+    raise_after: str | None,
+    health_host: str,
+    health_port: int,
+    log_level: str,
+) -> None:
+    """Run one worker. Start as many as there are cores or machines: they share the shards among them."""
+    try:
+        settings = KafkaSettings.from_env(bootstrap=bootstrap, shards=shards)
+    except ValueError as problem:
+        raise UserError(str(problem)) from None
+    policy = read_policy(policy_path)
+    plan = ensure_topics(settings)
+    missing = [name for name in settings.topics.inputs if name in plan.missing]
+    if missing:
+        hint = "the platform makes them, or `kithwatch topics --create-inputs`"
+        raise UserError(f"no topic {', '.join(missing)}: {hint}")
+    made = Worker(
+        settings,
+        policy,
+        plan.shards,
+        raise_after=read_time(raise_after, "--raise-after"),
+        host=health_host,
+        port=health_port,
+    )
+    runner = Runner(made, loglevel=log_level, redirect_stdouts=False, quiet=True, override_logging=True)
+    sys.exit(runner.execute_from_commandline())
