@@ -15,8 +15,12 @@ __all__ = ["erase_text", "find_account", "intern_account", "learn_age", "put_tex
 
 @njit
 def slot_of(key: Any, size: int) -> Any:
-    """Return the home slot of a 64-bit key in a table of `size` (a power of two): Fibonacci hashing."""
-    return np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (size - 1)
+    """Return the home slot of a 64-bit key in a table of `size` (a power of two, up to 2**32): Fibonacci hashing.
+
+    The upper half of the product depends on all bits of the key; the bits below it only on the key's lower half,
+    which for a pair is its target: those who contact a popular account would share a few slots.
+    """
+    return np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & (size - 1)
 
 
 @njit

@@ -18,9 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from graph.accounts import erase_text
 from graph.jit import njit
-from graph.pairs import forget_pair
+from graph.pairs import erase_event, forget_pair
 from graph.state import (
     ANSWERED,
     BUCKET_BITS,
@@ -291,9 +290,7 @@ def passed(s: Any, c: int, p: int) -> Any:
         uncount_window(s, p, BITS_24H, COUNTED_BITS)
     elif c == FIRST_7D:
         uncount_window(s, p, BITS_7D, COUNTED_BITS)
-        if pair.event:
-            erase_text(s, pair.event)
-            pair.event = 0
+        erase_event(s, p)
     elif pair.flags & CONTACT:
         row = pair.activity
         column = TARGETS_1H if c == LAST_1H else TARGETS_24H if c == LAST_24H else TARGETS_7D
@@ -354,8 +351,9 @@ def advance(s: Any, clock: int) -> Any:
 
 @njit
 def place_cursors(s: Any, clock: int) -> Any:
-    """Set the clock and all cursors of an empty calendar."""
+    """Set the clock, the next tick and all cursors of an empty calendar."""
     s.vars[Var.CLOCK] = clock
+    s.vars[Var.TICK] = (clock // s.vars[Var.TICK_WIDTH] + 1) * s.vars[Var.TICK_WIDTH]
     s.vars[Var.DUE] = clock
     for c in range(CURSORS):
         s.cursor_at[c] = clock - s.cursor_width[c]

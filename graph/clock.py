@@ -1,14 +1,18 @@
 """The shard's clock: the highest event time seen, guarded, and the memory of event ids.
 
 * An event older than the clock by more than the allowed lateness is *late*.
-* An event ahead of the clock by more than `max_jump` does not move it, until three such events in a row,
-  not all of one account, bear it out: a wrong stamp must not expire the graph, a true gap must not stop it.
-  Until then it counts as if it had come at the clock.
+* An event ahead of the clock by more than `max_jump` does not move it, until three such events in a row bear
+  it out, each within `max_jump` of the earliest of them and of another account than the one before: a wrong
+  stamp must not expire the graph, a true gap must not stop it. The clock then moves to the earliest of the
+  three. Until then they count as if they had come at the clock. An event in range breaks the row; a late one,
+  such as a platform hands over after an outage, does not.
 * A clock that fewer than three events have borne out goes back when an event contradicts it, so that a
   wrong stamp at the very start does no harm either.
 
-Event ids are remembered in two tables that take turns, for at least the allowed lateness. A second delivery
-after that is late, and late contacts are kept out, so that forgetting an id can count nothing twice.
+Event ids are remembered in two tables that take turns, for at least the allowed lateness and at most about
+twice that. A second delivery after that is late, and late contacts are kept out, so that forgetting an id can
+count nothing twice. (An event stamped ahead, counted at the clock then, and delivered again when the clock
+has come to its stamp, is one contact more of a known pair at most, unless its pair was forgotten between.)
 """
 
 from __future__ import annotations
@@ -19,9 +23,9 @@ import numpy as np
 
 from graph.calendar import add_targets, advance, link_first, link_last, place_cursors, step_bit
 from graph.jit import njit
-from graph.state import CONTACT, COUNTED_BITS, NIL, Var
+from graph.state import CONTACT, COUNTED_BITS, IGNORED, LIVE, NIL, Var
 
-__all__ = ["IN_TIME", "LATE", "keep_time", "refill", "remember"]
+__all__ = ["IN_TIME", "LATE", "is_known", "jump", "keep_time", "landing", "refill", "remember"]
 
 IN_TIME: Final = 0
 LATE: Final = 1
@@ -31,15 +35,22 @@ WITNESSES: Final = 3
 @njit
 def rebase(s: Any, clock: int) -> Any:
     """Set the clock back to `clock`; the few contacts held so far are taken to have happened then."""
+    v = s.vars
     s.buckets[:] = NIL
     s.counts[:] = 0
     place_cursors(s, clock)
-    for p in range(s.vars[Var.PAIRS_TOP]):
+    v[Var.PAIRS_FREE] = NIL
+    v[Var.PAIRS] = 0
+    for p in range(v[Var.PAIRS_TOP]):
         pair = s.pairs[p]
-        if pair.activity == NIL:
+        if pair.activity == NIL:  # free, or waiting in a calendar that is no more
+            pair.last_next = v[Var.PAIRS_FREE]
+            v[Var.PAIRS_FREE] = p
             continue
+        v[Var.PAIRS] += 1
         pair.first = clock
         pair.last = clock
+        pair.flags &= 0xFFFF ^ IGNORED
         link_first(s, p)
         link_last(s, p)
         if pair.flags & CONTACT:
@@ -47,36 +58,63 @@ def rebase(s: Any, clock: int) -> Any:
         for bit in range(COUNTED_BITS):
             if pair.flags & (1 << bit):
                 step_bit(s, p, bit, 1)
-    s.vars[Var.ROTATE_AT] = clock + s.vars[Var.LATENESS]
+    for row in range(v[Var.ACCOUNTS_TOP]):
+        account = s.accounts[row]
+        if account.state == LIVE and account.seen > clock // 1000:
+            account.seen = clock // 1000
+    v[Var.ROTATE_AT] = clock + v[Var.LATENESS]
+    v[Var.AHEAD] = 0
+
+
+@njit
+def bear_out(s: Any, time: int, actor: Any) -> Any:
+    """Return how many witnesses in a row an event too far ahead makes, and the earliest of their times."""
+    v = s.vars
+    if v[Var.AHEAD] == 0 or abs(time - v[Var.AHEAD_MIN]) > v[Var.MAX_JUMP]:
+        return np.int64(1), np.int64(time)
+    if v[Var.AHEAD_ACTOR] == np.int64(actor):
+        return v[Var.AHEAD], v[Var.AHEAD_MIN]
+    return v[Var.AHEAD] + 1, np.int64(min(v[Var.AHEAD_MIN], time))
+
+
+@njit
+def landing(s: Any, time: int, actor: Any) -> Any:
+    """Return where the clock would move before, or with, an event; the clock itself if it would not move."""
+    clock = s.vars[Var.CLOCK]
+    if time > clock + s.vars[Var.MAX_JUMP]:
+        witnesses, earliest = bear_out(s, time, actor)
+        return max(clock, earliest) if witnesses >= WITNESSES else clock
+    return max(clock, np.int64(time))
+
+
+@njit
+def jump(s: Any, clock: int) -> Any:
+    """Move the clock over a gap that enough witnesses have borne out."""
+    s.vars[Var.AHEAD] = 0
+    s.vars[Var.SUPPORT] = WITNESSES
+    if clock > s.vars[Var.CLOCK]:
+        advance(s, clock)
 
 
 @njit
 def keep_time(s: Any, time: int, actor: Any) -> Any:
     """Let an event move the clock; return the time to take for it, and whether it is late."""
     v = s.vars
-    clock = v[Var.CLOCK]
-    if clock < 0:
+    if v[Var.CLOCK] < 0:
         place_cursors(s, time)
         v[Var.ROTATE_AT] = time + v[Var.LATENESS]
         v[Var.SUPPORT] = 1
         return time, IN_TIME
-    if time > clock + v[Var.MAX_JUMP]:
-        who = np.int64(actor)
-        if v[Var.AHEAD] == 0 or v[Var.AHEAD_ACTOR] != who:
-            v[Var.AHEAD_MIN] = min(v[Var.AHEAD_MIN], time) if v[Var.AHEAD] > 0 else time
-            v[Var.AHEAD] += 1
-            v[Var.AHEAD_ACTOR] = who
-        if v[Var.AHEAD] < WITNESSES:
+    if time > v[Var.CLOCK] + v[Var.MAX_JUMP]:
+        witnesses, earliest = bear_out(s, time, actor)
+        if witnesses < WITNESSES:
+            v[Var.AHEAD] = witnesses
+            v[Var.AHEAD_MIN] = earliest
+            v[Var.AHEAD_ACTOR] = np.int64(actor)
             v[Var.N_AHEAD] += 1
-            return clock, IN_TIME
-        v[Var.AHEAD] = 0
-        clock = v[Var.AHEAD_MIN]
-        advance(s, clock)
-        v[Var.SUPPORT] = WITNESSES
-        if time > clock + v[Var.MAX_JUMP]:
-            v[Var.N_AHEAD] += 1
-            return clock, IN_TIME
-    if time < clock - v[Var.LATENESS]:
+            return v[Var.CLOCK], IN_TIME
+        jump(s, earliest)
+    if time < v[Var.CLOCK] - v[Var.LATENESS]:
         if v[Var.SUPPORT] >= WITNESSES:
             return time, LATE
         rebase(s, time)
@@ -85,7 +123,7 @@ def keep_time(s: Any, time: int, actor: Any) -> Any:
     if v[Var.SUPPORT] < WITNESSES:
         v[Var.SUPPORT] += 1
     v[Var.AHEAD] = 0
-    if time > clock:
+    if time > v[Var.CLOCK]:
         advance(s, time)
     return time, IN_TIME
 
@@ -111,15 +149,33 @@ def refill(old: Any, new: Any) -> Any:
 
 
 @njit
-def remember(s: Any, key: Any) -> Any:
-    """Note an event id; return False if it was known, so that the event is a second delivery."""
+def rotate(s: Any) -> Any:
+    """Forget the older table of event ids if all in it are late by now."""
     v = s.vars
-    if v[Var.CLOCK] >= v[Var.ROTATE_AT]:
+    if v[Var.CLOCK] > v[Var.ROTATE_AT]:
         v[Var.GENERATION] ^= 1
         s.seen[v[Var.GENERATION], :] = 0
         v[Var.SEEN_BEFORE] = v[Var.SEEN_CURRENT]
         v[Var.SEEN_CURRENT] = 0
         v[Var.ROTATE_AT] = v[Var.CLOCK] + v[Var.LATENESS]
+
+
+@njit
+def is_known(s: Any, key: Any) -> Any:
+    """Tell whether an event id is remembered."""
+    rotate(s)
+    for generation in range(2):
+        table = s.seen[generation]
+        if table[holds(table, key)] == key:
+            return True
+    return False
+
+
+@njit
+def remember(s: Any, key: Any) -> Any:
+    """Note an event id (not 0); return False if it was known, so that the event is a second delivery."""
+    v = s.vars
+    rotate(s)
     current = s.seen[v[Var.GENERATION]]
     slot = holds(current, key)
     if current[slot] == key:

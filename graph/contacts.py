@@ -8,6 +8,18 @@ what it found.
 A **first contact** is the first request or message of an actor to a target within the horizon. A
 **stranger** is a target with whom the actor has no friendship and no mutual friend, and who has not
 reached out to the actor first. The platform's own `mutual_friends` is believed when an event has it.
+
+* "First" goes by arrival, as far as one pair is concerned. Which of two accounts reached out first goes by event
+  time, since their events may come over different topics: who answers before the question has come is not the
+  one who began. The contact that comes second is then answered (replied) as soon as it is there.
+* A block or report may come before any contact. The contact's first time is then that of the contact, whenever
+  it comes; the outcome moves with it.
+* Outcomes belong to the time of the first contact: `declined_7d` counts the first contacts of the last 7 days
+  that were declined, whenever that was.
+* A contact is *ignored* from the answer time on until there is an answer. A request that was cancelled before is not.
+* Only what is one request and nothing else so far (`LONE`) can be cancelled. Cancelled within the withdrawal time
+  and before any answer, it counts as never sent: what the actor sends next is a first contact again.
+* An acceptance or refusal of a contact that is not held is unmatched, as is a late block or report.
 """
 
 from __future__ import annotations
@@ -19,6 +31,7 @@ import numpy as np
 from graph.accounts import bury_account, put_text, release_account
 from graph.batch import EventKind
 from graph.calendar import (
+    ANSWER,
     FIRST_7D,
     LAST_1H,
     LAST_7D,
@@ -35,12 +48,14 @@ from graph.calendar import (
 )
 from graph.friends import common_friends, is_friend, scaled, unfriend
 from graph.jit import njit
-from graph.pairs import add_pair, detach_pair, find_pair
+from graph.pairs import add_pair, detach_pair, erase_event, find_pair
 from graph.state import (
     ANSWERED,
     BUCKET_BITS,
     CANCELLED,
     CONTACT,
+    COUNTED_BITS,
+    LONE,
     NIL,
     Var,
 )
@@ -51,6 +66,7 @@ __all__ = [
     "cancel_contact",
     "draw_recent",
     "erase_account",
+    "is_withdrawal",
     "note_outcome",
     "resolve_contact",
     "touch",
@@ -97,13 +113,15 @@ def draw_recent(s: Any, actor: int, drawn: Any) -> Any:
         return 0
     n = 0
     p = np.int64(s.newest[activity])
+    since = s.cursor_at[FIRST_7D]
     while p != NIL and n < RECENT:
         pair = s.pairs[p]
-        if pair.first <= s.cursor_at[FIRST_7D]:
-            break
-        if pair.flags & CONTACT:
-            drawn[n] = pair.target
-            n += 1
+        if pair.first > since:
+            if pair.flags & CONTACT:
+                drawn[n] = pair.target
+                n += 1
+        elif pair.first <= since - s.vars[Var.LATENESS]:
+            break  # whatever came before this is older than the window, even if this came late
         p = np.int64(pair.earlier)
     return n
 
@@ -112,6 +130,7 @@ def draw_recent(s: Any, actor: int, drawn: Any) -> Any:
 def touch(s: Any, p: int, time: int) -> Any:
     """Note a further request or message of a known pair."""
     pair = s.pairs[p]
+    pair.flags &= 0xFFFF ^ LONE
     if time <= pair.last:
         return
     if pair.last <= s.cursor_at[LAST_1H]:
@@ -147,7 +166,7 @@ def answer(s: Any, p: int, bit: int) -> Any:
 
 @njit
 def resolve_contact(
-    s: Any, actor: int, target: int, drawn: Any, n: int, friends: int, recent: Any, m: int, common: Any
+    s: Any, actor: int, target: int, time: int, drawn: Any, n: int, friends: int, recent: Any, m: int, common: Any
 ) -> Any:
     """Say, at the target's shard, how it stands to the actor.
 
@@ -155,6 +174,8 @@ def resolve_contact(
     ----------
     actor, target : int
         Rows in this shard; `actor` is NIL if the shard has never heard of it.
+    time : int
+        Of the contact, ms.
     drawn : array of row
         The first `n` are friends of the actor, all of its `friends` or a sample of them.
     recent : array of row
@@ -170,14 +191,18 @@ def resolve_contact(
     links : int
         How many of `recent` are friends of the target.
     reverse : int
-        The target's earlier contact to the actor, or NIL.
+        The target's contact to the actor, if its time is no later than this one's, or NIL.
+    answered : bool
+        The target has answered already: it contacted the actor after the time of this contact.
     """
     reverse = np.int64(NIL)
     friend = False
+    answered = False
     if actor != NIL:
         friend = is_friend(s, target, actor)
         reverse = find_pair(s, target, actor)
-        if reverse != NIL and not s.pairs[reverse].flags & CONTACT:
+        if reverse != NIL and (not s.pairs[reverse].flags & CONTACT or s.pairs[reverse].first > time):
+            answered = bool(s.pairs[reverse].flags & CONTACT)
             reverse = np.int64(NIL)
     mutual = 0
     links = 0
@@ -187,7 +212,24 @@ def resolve_contact(
         for i in range(m):
             if recent[i] != target and is_friend(s, target, recent[i]):
                 links += 1
-    return friend, mutual, links, reverse
+    return friend, mutual, links, reverse, answered
+
+
+@njit
+def renew_pair(s: Any, p: int, actor: int, target: int, time: int, event: Any) -> Any:
+    """Replace a pair of which only outcomes are held, or a withdrawn request, by a new one; return its row.
+
+    So a pair's place among the actor's contacts is that of the contact, and so are its first and latest time.
+    """
+    kept = s.pairs[p].flags & ANSWERED
+    for bit in range(COUNTED_BITS):
+        uncount_bit(s, p, bit)
+    detach_pair(s, p)  # the row waits in the calendars
+    p = add_pair(s, actor, target, time, event)
+    for bit in range(COUNTED_BITS):
+        if kept & (1 << bit):
+            count_bit(s, p, bit)
+    return p
 
 
 @njit
@@ -199,7 +241,9 @@ def assess_contact(
     text: Any,
     event_at: int,
     event_len: int,
+    request: bool,
     stranger: bool,
+    answered: bool,
     links: int,
     m: int,
     target_age: int,
@@ -209,18 +253,11 @@ def assess_contact(
     event = np.uint64(0)
     if stranger:
         event = put_text(s, text, event_at, event_len)
-    if p == NIL:
-        p = add_pair(s, actor, target, time, event)
-        link_first(s, p)
-        link_last(s, p)
-    else:  # so far only a block or report was known of this pair
-        if s.pairs[p].event == 0:
-            s.pairs[p].event = event
-        if time > s.pairs[p].last:
-            unlink_last(s, p)
-            s.pairs[p].last = time
-            link_last(s, p)
-    s.pairs[p].flags |= CONTACT
+        s.vars[Var.TEXT_EVENTS] += event_len
+    p = add_pair(s, actor, target, time, event) if p == NIL else renew_pair(s, p, actor, target, time, event)
+    link_first(s, p)
+    link_last(s, p)
+    s.pairs[p].flags |= CONTACT | LONE if request else CONTACT
     add_targets(s, p, 1)
     if stranger:
         count_bit(s, p, BIT_STRANGER)
@@ -228,6 +265,10 @@ def assess_contact(
             count_bit(s, p, BIT_LINKED)
         if CHILD_OF[s.accounts[actor].age, target_age]:
             count_bit(s, p, BIT_MINOR)
+    if answered:
+        count_bit(s, p, BIT_REPLIED)
+    if time <= s.cursor_at[ANSWER] and not s.pairs[p].flags & ANSWERED:
+        count_bit(s, p, BIT_IGNORED)  # it came so late that its answer time is over
     return p
 
 
@@ -238,10 +279,11 @@ def note_outcome(s: Any, about: int, by: int, kind: int, time: int, late: bool) 
     A block or report counts even if the graph holds no contact of the two.
     """
     p = find_pair(s, about, by)
-    if p == NIL:
-        if late or (kind != ACCOUNT_BLOCKED and kind != ACCOUNT_REPORTED):
+    severe = kind in (ACCOUNT_BLOCKED, ACCOUNT_REPORTED)
+    if p == NIL or (not severe and not s.pairs[p].flags & CONTACT):
+        if late or not severe:
             s.vars[Var.N_UNMATCHED] += 1
-            return p
+            return np.int64(NIL)
         p = add_pair(s, about, by, time, np.uint64(0))
         link_first(s, p)
         link_last(s, p)
@@ -256,19 +298,27 @@ def note_outcome(s: Any, about: int, by: int, kind: int, time: int, late: bool) 
 
 
 @njit
+def is_withdrawal(s: Any, p: int, time: int) -> Any:
+    """Tell whether a cancellation at `time` makes contact `p` (or NIL) as if it had never been."""
+    if p == NIL or s.pairs[p].flags & ANSWERED or not s.pairs[p].flags & LONE:
+        return False
+    return time - s.pairs[p].first <= s.vars[Var.WITHDRAWAL]
+
+
+@njit
 def cancel_contact(s: Any, actor: int, target: int, time: int) -> Any:
-    """Note that the actor withdrew a request; it is uncounted if that was at once and before any answer."""
+    """Note that the actor took a request back."""
     p = find_pair(s, actor, target)
-    if p == NIL:
-        return
-    pair = s.pairs[p]
-    if pair.flags & ANSWERED:
-        return
-    pair.flags |= CANCELLED
-    if time - pair.first <= s.vars[Var.WITHDRAWAL]:
-        uncount_bit(s, p, BIT_MINOR)
-        uncount_bit(s, p, BIT_LINKED)
-        uncount_bit(s, p, BIT_STRANGER)
+    if is_withdrawal(s, p, time):
+        add_targets(s, p, -1)
+        for bit in range(COUNTED_BITS):
+            uncount_bit(s, p, bit)
+        s.pairs[p].flags = CANCELLED
+        erase_event(s, p)
+    elif p != NIL and s.pairs[p].flags & LONE and not s.pairs[p].flags & ANSWERED:
+        s.pairs[p].flags |= CANCELLED
+        if time < s.pairs[p].first + s.cursor_width[ANSWER]:
+            uncount_bit(s, p, BIT_IGNORED)
 
 
 @njit
@@ -295,7 +345,10 @@ def write_row(s: Any, out: Any, n: int, row: int, event: Any, time: int, source:
         r.pair = NIL
     else:
         r.counts[:] = s.counts[activity]
-        r.pair = s.newest[activity]
+        # a contact that no window holds is no evidence, and its row may be another's before this one is read
+        newest = s.newest[activity]
+        held = s.pairs[newest].first > s.cursor_at[FIRST_7D] - s.vars[Var.LATENESS]
+        r.pair = newest if held else NIL
     r.time = time
     r.ingested_at = event.ingested_at
     r.hash = account.hash

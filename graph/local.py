@@ -8,7 +8,7 @@ import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
-from graph.clock import LATE, keep_time, remember
+from graph.clock import LATE, is_known, keep_time, landing, remember
 from graph.contacts import (
     BIT_REPLIED,
     answer,
@@ -16,6 +16,7 @@ from graph.contacts import (
     cancel_contact,
     draw_recent,
     erase_account,
+    is_withdrawal,
     note_outcome,
     resolve_contact,
     touch,
@@ -26,7 +27,7 @@ from graph.jit import njit
 from graph.pairs import find_pair
 from graph.state import CONTACT, NIL, Var
 
-__all__ = ["DONE", "POOL_FULL", "TICK", "process_events", "update_facts"]
+__all__ = ["DONE", "FLUSH", "POOL_FULL", "TICK", "process_events", "update_facts"]
 
 REQUEST_SENT: Final = int(EventKind.REQUEST_SENT)
 REQUEST_ACCEPTED: Final = int(EventKind.REQUEST_ACCEPTED)
@@ -39,7 +40,8 @@ ACCOUNT_DELETED: Final = int(EventKind.ACCOUNT_DELETED)
 
 DONE: Final = 0
 POOL_FULL: Final = 1  # the pool of neighbour lists must grow before the next event
-TICK: Final = 2  # the next event lies past the tick
+TICK: Final = 2  # the next event would move the clock to the tick or past it
+FLUSH: Final = 3  # the rows so far must be read before the next event, which takes away what they rest on
 
 VERIFIED: Final = 3
 
@@ -54,12 +56,72 @@ def update_facts(s: Any, row: int, event: Any) -> Any:
     if event.roles != NO_ROLES:
         account.roles = event.roles
     if event.created_at >= 0:
-        account.created = event.created_at // 1000
+        account.created = min(event.created_at // 1000, 0xFFFFFFFF)
 
 
 @njit
-def process_events(s: Any, events: Any, text: Any, start: int, tick: int, out: Any, n: int, scratch: Any) -> Any:
-    """Work through `events[start:]` until the end, the tick, or an array that must grow.
+def takes_away(s: Any, e: Any) -> Any:
+    """Tell whether an event takes away contacts that rows written before it rest on."""
+    if e.kind == ACCOUNT_DELETED:
+        return find_account(s, e.actor) != NIL
+    if e.kind == REQUEST_CANCELLED:
+        a, b = find_account(s, e.actor), find_account(s, e.target)
+        if a != NIL and b != NIL:
+            return is_withdrawal(s, find_pair(s, a, b), min(e.time, s.vars[Var.CLOCK]))
+    return False
+
+
+@njit
+def pool_short(s: Any, e: Any) -> Any:
+    """Tell whether a new friendship might not fit into the pool of neighbour lists."""
+    need = 0
+    for key in (e.actor, e.target):
+        row = find_account(s, key)
+        need += 4 if row == NIL else pool_need(s, row)
+    return s.vars[Var.POOL_TOP] + need > len(s.pool)
+
+
+@njit
+def process_contact(
+    s: Any, e: Any, text: Any, a: int, b: int, time: int, i: int, out: Any, n: int, scratch: Any
+) -> Any:
+    """Take a request or message from account `a` to `b`; return the rows now in `out`."""
+    drawn, recent, common = scratch[0], scratch[1], scratch[2]
+    p = find_pair(s, a, b)
+    if p != NIL:
+        if s.pairs[p].flags & CONTACT:
+            touch(s, p, time)
+            return n
+        for j in range(n):  # its row is about to be replaced, and is no evidence
+            if out[j].pair == p:
+                out[j].pair = s.pairs[p].earlier
+    k = draw_friends(s, a, drawn)
+    m = draw_recent(s, a, recent)
+    friend, mutual, links, reverse, answered = resolve_contact(
+        s, a, b, time, drawn, k, np.int64(s.accounts[a].friends), recent, m, common
+    )
+    if e.mutual >= 0:
+        mutual = np.int64(e.mutual)
+    if reverse != NIL and answer(s, reverse, BIT_REPLIED):
+        write_row(s, out, n, b, e, time, i, reverse, False)
+        n += 1
+    stranger = not friend and mutual == 0 and reverse == NIL
+    request = e.kind == REQUEST_SENT
+    age = np.int64(s.accounts[b].age)
+    p = assess_contact(s, a, b, time, text, e.event_at, e.event_len, request, stranger, answered, links, m, age)
+    s.vars[Var.N_FIRST] += 1
+    write_row(s, out, n, a, e, time, i, p, True)
+    out[n].mutual = mutual
+    return n + 1
+
+
+@njit
+def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int, scratch: Any) -> Any:
+    """Work through `events[start:]` until the end, the tick, or something that the caller must do first.
+
+    It stops before the first event that would move the clock to `Var.TICK` or past it; before an event that takes
+    away what rows in `out` may rest on, and after a deletion, so that a row of features can be read beside the
+    graph it was written from, however the stream is cut; and before a friendship for which the pool is too small.
 
     Parameters
     ----------
@@ -68,8 +130,6 @@ def process_events(s: Any, events: Any, text: Any, start: int, tick: int, out: A
     events : ndarray of EVENT
     text : ndarray of uint8
     start : int
-    tick : int
-        Stop before the first event that would move the clock to this time or past it, ms.
     out : ndarray of FEATURES
         Rows are written from `n` on; at most two an event.
     scratch : ndarray of uint32, shape (3, >= 512)
@@ -77,22 +137,20 @@ def process_events(s: Any, events: Any, text: Any, start: int, tick: int, out: A
     Returns
     -------
     position, n, code : int
-        The next event to take, the rows in `out`, and `DONE`, `POOL_FULL` or `TICK`.
+        The next event to take, the rows in `out`, and `DONE`, `POOL_FULL`, `TICK` or `FLUSH`.
     """
-    drawn, recent, common = scratch[0], scratch[1], scratch[2]
+    drawn, common = scratch[0], scratch[2]
     v = s.vars
     for i in range(start, len(events)):
         e = events[i]
         kind = e.kind
-        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED):
-            need = 0
-            for key in (e.actor, e.target):
-                row = find_account(s, key)
-                need += 4 if row == NIL else pool_need(s, row)
-            if v[Var.POOL_TOP] + need > len(s.pool):
-                return i, n, POOL_FULL
-        if v[Var.CLOCK] >= 0 and tick <= e.time <= v[Var.CLOCK] + v[Var.MAX_JUMP]:
+        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and pool_short(s, e):
+            return i, n, POOL_FULL
+        passes = e.time >= v[Var.TICK] and v[Var.CLOCK] >= 0
+        if passes and landing(s, e.time, e.actor) >= v[Var.TICK] and not is_known(s, e.event):
             return i, n, TICK
+        if n > 0 and kind in (ACCOUNT_DELETED, REQUEST_CANCELLED) and takes_away(s, e):
+            return i, n, FLUSH
         if not remember(s, e.event):
             v[Var.N_DUPLICATE] += 1
             continue
@@ -105,8 +163,8 @@ def process_events(s: Any, events: Any, text: Any, start: int, tick: int, out: A
             a = find_account(s, e.actor)
             if a != NIL:
                 write_row(s, out, n, a, e, time, i, NIL, False)
-                n += 1
                 erase_account(s, a, drawn, common)
+                return i + 1, n + 1, FLUSH
             continue
         a = intern_account(s, e.actor, text, e.actor_at, e.actor_len)
         s.accounts[a].seen = max(np.int64(s.accounts[a].seen), time // 1000)
@@ -117,30 +175,8 @@ def process_events(s: Any, events: Any, text: Any, start: int, tick: int, out: A
         b = intern_account(s, e.target, text, e.target_at, e.target_len)
         learn_age(s, b, e.target_age)
         if kind in (MESSAGE_SENT, REQUEST_SENT):
-            if late:
-                continue
-            p = find_pair(s, a, b)
-            if p != NIL and s.pairs[p].flags & CONTACT:
-                touch(s, p, time)
-                continue
-            k = draw_friends(s, a, drawn)
-            m = draw_recent(s, a, recent)
-            friend, mutual, links, reverse = resolve_contact(
-                s, a, b, drawn, k, np.int64(s.accounts[a].friends), recent, m, common
-            )
-            if e.mutual >= 0:
-                mutual = np.int64(e.mutual)
-            if reverse != NIL and answer(s, reverse, BIT_REPLIED):
-                write_row(s, out, n, b, e, time, i, reverse, False)
-                n += 1
-            stranger = not friend and mutual == 0 and reverse == NIL
-            p = assess_contact(
-                s, a, b, time, text, e.event_at, e.event_len, stranger, links, m, np.int64(s.accounts[b].age)
-            )
-            v[Var.N_FIRST] += 1
-            write_row(s, out, n, a, e, time, i, p, True)
-            out[n].mutual = mutual
-            n += 1
+            if not late:
+                n = process_contact(s, e, text, a, b, time, i, out, n, scratch)
         elif kind == FRIENDSHIP_CREATED:
             befriend(s, a, b, drawn, common)
         elif kind == FRIENDSHIP_REMOVED:

@@ -10,7 +10,7 @@ from graph.accounts import erase_text, slot_of, unref
 from graph.jit import njit
 from graph.state import NIL, Var
 
-__all__ = ["add_pair", "detach_pair", "find_pair", "forget_pair", "index_pairs"]
+__all__ = ["add_pair", "detach_pair", "erase_event", "find_pair", "forget_pair", "index_pairs"]
 
 
 @njit
@@ -119,6 +119,16 @@ def add_pair(s: Any, actor: int, target: int, time: int, event: Any) -> Any:
 
 
 @njit
+def erase_event(s: Any, row: int) -> Any:
+    """Erase the event id that a contact refers to, if it does."""
+    pair = s.pairs[row]
+    if pair.event:
+        s.vars[Var.TEXT_EVENTS] -= np.int64(pair.event & np.uint64(0xFFFF))
+        erase_text(s, pair.event)
+        pair.event = 0
+
+
+@njit
 def detach_pair(s: Any, row: int) -> Any:
     """Take a contact away from its actor and target; the row itself waits in the calendars."""
     pair = s.pairs[row]
@@ -135,9 +145,7 @@ def detach_pair(s: Any, row: int) -> Any:
         s.owner[activity] = s.vars[Var.ACTIVITY_FREE]
         s.vars[Var.ACTIVITY_FREE] = activity
         s.vars[Var.ACTIVITY] -= 1
-    if pair.event:
-        erase_text(s, pair.event)
-        pair.event = 0
+    erase_event(s, row)
     target = np.int64(pair.target)
     pair.activity = NIL
     pair.target = NIL

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from graph.accounts import find_account, index_accounts
 from graph.batch import EventBatch
 from graph.calendar import advance
-from graph.clock import refill
-from graph.local import DONE, POOL_FULL, process_events
+from graph.clock import jump, landing, refill
+from graph.local import DONE, POOL_FULL, TICK, process_events
 from graph.pairs import index_pairs
 from graph.state import COLUMNS, DAY, FEATURES, HOUR, NIL, State, Var, create, grown
 from graph.upkeep import close_up_text, forget_silent
@@ -66,7 +66,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The clock stands at a multiple of `Settings.tick`: all earlier events are counted, none at or after it."""
+    """The clock stands at a multiple of `Settings.tick`: all earlier events are counted, none at or after it.
+
+    Ticks rise, but for once: after a clock that hardly anything bore out went back (see `graph.clock`).
+    """
 
     time: int
 
@@ -77,6 +80,8 @@ class Shard:
     Parameters
     ----------
     settings : Settings, optional
+    rows : int
+        Accounts and contacts to make room for at first; every array grows by itself.
 
     Examples
     --------
@@ -85,7 +90,7 @@ class Shard:
     (0, 0, 0)
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, rows: int = 1024) -> None:
         self.settings = settings or Settings()
         self.state: State = create(
             answer_time=self.settings.answer_time,
@@ -93,8 +98,9 @@ class Shard:
             lateness=self.settings.lateness,
             max_jump=self.settings.max_jump,
             withdrawal=self.settings.withdrawal,
+            tick=self.settings.tick,
+            accounts=rows,
         )
-        self.next_tick = -1
         self._scratch = np.zeros((3, 512), np.uint32)
 
     # what it holds
@@ -103,6 +109,11 @@ class Shard:
     def clock(self) -> int:
         """The highest event time seen, guarded, epoch ms; -1 before the first event."""
         return int(self.state.vars[Var.CLOCK])
+
+    @property
+    def next_tick(self) -> int:
+        """The next time at which the clock stops, epoch ms; -1 before the first event."""
+        return int(self.state.vars[Var.TICK])
 
     @property
     def accounts(self) -> int:
@@ -146,7 +157,9 @@ class Shard:
         """Work through a batch in order; yield rows of features, cut at ticks of the clock.
 
         What comes out, joined up, does not depend on how the stream is cut into batches. The tables
-        yielded are views into a buffer that the next step overwrites.
+        yielded are views into a buffer that the next step overwrites. Contacts that a row rests on are
+        still there when it is yielded (see `graph.local.process_events`), but for event ids of contacts that
+        left the 7 d window since: those of contacts later than `next_tick` less 7 d are held.
         """
         for start in range(0, len(batch), SLICE):
             yield from self._process_slice(batch.rows[start : start + SLICE], batch.text, start)
@@ -156,32 +169,40 @@ class Shard:
         self.reserve(events)
         at = 0
         while True:
-            if self.next_tick < 0:
-                self.next_tick = self._tick_after(int(events["time"][at]) if self.clock < 0 else self.clock)
-            at, n, code = process_events(self.state, events, text, at, self.next_tick, out, 0, self._scratch)
+            at, n, code = process_events(self.state, events, text, at, out, 0, self._scratch)
             if n:
                 out["source"][:n] += base
                 yield Rows(out[:n])
             if code == DONE:
                 return
             if code == POOL_FULL:
-                self._grow_pool()
-                continue
-            yield from self.pass_ticks(int(events["time"][at]))
+                self.grow_pool()
+            elif code == TICK:
+                yield from self.pass_ticks_before(events[at])
+
+    def pass_ticks_before(self, event: np.void) -> Iterator[Tick]:
+        """Move the clock to where it has to stand before an event, stopping at every tick on the way."""
+        goal = int(landing(self.state, event["time"], event["actor"]))
+        ahead = event["time"] > self.clock + self.settings.max_jump
+        yield from self.pass_ticks(goal)
+        if ahead:  # over a gap, which takes several events to be believed
+            jump(self.state, goal)
 
     def pass_ticks(self, upto: int) -> Iterator[Tick]:
-        """Move the clock to `upto`, stopping at every tick on the way."""
-        while self.next_tick <= upto:
-            if self.clock < self.next_tick:
-                advance(self.state, self.next_tick)
-            yield Tick(self.next_tick)
-            # after a gap the windows are empty: nothing is learned from ticks that nobody lived through
-            behind = upto - self.next_tick
-            skip = max(0, behind - self.settings.horizon) // self.settings.tick
-            self.next_tick += self.settings.tick * (1 + skip)
+        """Move the clock up to the last tick that is not after `upto`, stopping at each on the way.
 
-    def _tick_after(self, time: int) -> int:
-        return (time // self.settings.tick + 1) * self.settings.tick
+        In a gap longer than the horizon, the ticks between the emptying of the windows and the last are left out.
+        """
+        v, width = self.state.vars, self.settings.tick
+        emptied = self.clock + self.settings.horizon
+        while 0 <= self.next_tick <= upto:
+            tick = self.next_tick
+            if self.clock < tick:
+                advance(self.state, tick)
+            v[Var.TICK] = tick + width
+            if tick > emptied:
+                v[Var.TICK] = max(tick + width, upto // width * width)
+            yield Tick(tick)
 
     # room
 
@@ -193,20 +214,18 @@ class Shard:
     def reserve_rows(self, *, accounts: int, pairs: int, text: int, events: int) -> None:
         """Make room for so many more accounts, contacts, bytes of id text and event ids."""
         s, v = self.state, self.state.vars
-        changed: dict[str, NDArray[Any]] = {}
-        changed["accounts"] = grown(s.accounts, int(v[Var.ACCOUNTS_TOP]) + accounts)
-        changed["pairs"] = grown(s.pairs, int(v[Var.PAIRS_TOP]) + pairs)
-        activity = int(v[Var.ACTIVITY_TOP]) + pairs
-        for name in ("counts", "owner", "newest"):
-            changed[name] = grown(getattr(s, name), activity)
         needed_text = int(v[Var.TEXT_TOP]) + text
         if needed_text > len(s.text) and v[Var.TEXT_DEAD] > needed_text // 4:
             fresh = np.zeros(len(s.text), np.uint8)
-            close_up_text(s, fresh)
-            self.state = s = s._replace(text=fresh)
-            needed_text = int(v[Var.TEXT_TOP]) + text
-        changed["text"] = grown(s.text, needed_text)
-        self.state = s._replace(**{name: array for name, array in changed.items() if array is not getattr(s, name)})
+            close_up_text(s, fresh)  # rewrites references: before any of the arrays is copied
+            s = s._replace(text=fresh)
+        changed: dict[str, NDArray[Any]] = {}
+        changed["accounts"] = grown(s.accounts, int(v[Var.ACCOUNTS_TOP]) + accounts)
+        changed["pairs"] = grown(s.pairs, int(v[Var.PAIRS_TOP]) + pairs)
+        for name in ("counts", "owner", "newest"):
+            changed[name] = grown(getattr(s, name), int(v[Var.ACTIVITY_TOP]) + pairs)
+        changed["text"] = grown(s.text, int(v[Var.TEXT_TOP]) + text)
+        self.state = s._replace(**changed)
         self._grow_index("account_index", int(v[Var.ACCOUNTS]) + accounts, index_accounts)
         self._grow_index("pair_index", int(v[Var.PAIRS]) + pairs, index_pairs)
         self._grow_seen(int(v[Var.SEEN_CURRENT]) + events)
@@ -217,7 +236,8 @@ class Shard:
         while needed > MAX_LOAD * size:
             size *= 2
         if size != have:
-            self.state = self.state._replace(**{name: np.full(size, NIL, np.uint32)})
+            bigger: dict[str, Any] = {name: np.full(size, NIL, np.uint32)}
+            self.state = self.state._replace(**bigger)
             fill(self.state)
 
     def _grow_seen(self, needed: int) -> None:
@@ -231,7 +251,8 @@ class Shard:
         refill(seen, bigger)
         self.state = self.state._replace(seen=bigger)
 
-    def _grow_pool(self) -> None:
+    def grow_pool(self) -> None:
+        """Make the pool of neighbour lists half as long again."""
         self.state = self.state._replace(pool=grown(self.state.pool, len(self.state.pool) + 2))
 
     # upkeep

@@ -42,7 +42,8 @@ REPLIED: Final = 256
 COUNTED_BITS: Final = 9
 STRANGER_BITS: Final = 3  # the 1 h window counts only these: an answer within the hour says little
 CANCELLED: Final = 512  # the actor withdrew the request
-CONTACT: Final = 1024  # the actor reached out (otherwise only an outcome is known)
+CONTACT: Final = 1024  # the actor reached out (otherwise only an outcome is known, or it was withdrawn)
+LONE: Final = 2048  # ... with one request and nothing else so far, which can be withdrawn
 ANSWERED: Final = ACCEPTED | DECLINED | BLOCKED | REPORTED | REPLIED
 
 _COUNTED: Final = (
@@ -141,6 +142,9 @@ class _Vars(NamedTuple):
     N_FIRST: int = 30
     N_UNMATCHED: int = 31  # outcomes of contacts that the graph does not hold
     N_ERASED: int = 32
+    TICK: int = 33  # the next time, ms, that the clock does not pass unseen
+    TICK_WIDTH: int = 34
+    TEXT_EVENTS: int = 35  # bytes of event ids in the arena that contacts refer to
     SIZE: int = 40
 
 
@@ -155,7 +159,7 @@ FEATURES: Final = np.dtype(
         ("ingested_at", "<i8"),
         ("hash", "<u8"),  # of the account that the row is about
         ("account", "<u4"),
-        ("pair", "<u4"),  # the account's newest contact as of this row, or NIL
+        ("pair", "<u4"),  # the account's newest contact as of this row; NIL: none in the last 7 days
         ("source", "<u4"),  # index of the event in its batch
         ("friends", "<u4"),
         ("triangles", "<u4"),
@@ -202,7 +206,7 @@ MAX_HORIZON: Final = 45 * DAY
 
 
 def create(
-    *, answer_time: int, horizon: int, lateness: int, max_jump: int, withdrawal: int, accounts: int = 1024
+    *, answer_time: int, horizon: int, lateness: int, max_jump: int, withdrawal: int, tick: int, accounts: int = 1024
 ) -> State:
     """Return the arrays of an empty shard.
 
@@ -218,6 +222,8 @@ def create(
         A longer step of the clock is believed only once several accounts bear it out, ms.
     withdrawal : int
         A request cancelled within this time and unanswered is uncounted, ms.
+    tick : int
+        The clock stops at every multiple of this, ms.
     accounts : int
         Rows to begin with.
 
@@ -227,21 +233,24 @@ def create(
         If the times do not fit one another or the calendar.
     """
     week = WINDOWS["7d"]
-    if not week + DAY <= horizon <= MAX_HORIZON:
-        raise ValueError("horizon must lie between 8 and 45 days")
+    if not week + 2 * DAY <= horizon <= MAX_HORIZON:
+        raise ValueError("horizon must lie between 9 and 45 days")
     if not 0 < lateness <= DAY:
         raise ValueError("lateness must be positive and at most 24 hours")
     if not 0 < answer_time < week:
         raise ValueError("answer_time must be positive and less than 7 days")
     if max_jump < lateness or withdrawal < 0:
         raise ValueError("max_jump must be at least lateness, and withdrawal not negative")
+    if not 0 < tick <= DAY:
+        raise ValueError("tick must be positive and at most 24 hours")
     scalars = np.zeros(Var.SIZE, np.int64)
-    scalars[Var.CLOCK] = -1
+    scalars[Var.CLOCK] = scalars[Var.TICK] = -1
+    scalars[Var.TICK_WIDTH] = tick
     scalars[Var.LATENESS], scalars[Var.MAX_JUMP], scalars[Var.WITHDRAWAL] = lateness, max_jump, withdrawal
     for head in (Var.ACCOUNTS_FREE, Var.PAIRS_FREE, Var.ACTIVITY_FREE):
         scalars[head] = NIL
     widths = [HOUR, answer_time, DAY, week, HOUR, DAY, week, horizon]
-    slots = 4 * accounts
+    slots = 1 << (4 * accounts - 1).bit_length()
     return State(
         vars=scalars,
         accounts=np.zeros(accounts, ACCOUNT),

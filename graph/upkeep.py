@@ -45,7 +45,7 @@ def forget_silent(s: Any, before: int, drawn: Any, common: Any, released: Any) -
 @njit
 def close_up_text(s: Any, fresh: Any) -> Any:
     """Copy every text that is still referred to into `fresh` and point the references there."""
-    top = 0
+    top = np.int64(0)
     for row in range(s.vars[Var.ACCOUNTS_TOP]):
         if s.accounts[row].state == LIVE:
             s.accounts[row].text = move_text(s, fresh, top, s.accounts[row].text)

@@ -1,0 +1,289 @@
+"""The graph as people look at it: ego networks, co-targets and evidence, as `networkx` graphs and plain lists.
+
+Everything here reads a shard and changes nothing; it is for one account at a time, not for the stream.
+An account is a node by its row in the shard, with its id as an attribute.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import networkx as nx
+import numpy as np
+
+from graph.batch import AgeBand, Role
+from graph.shard import Shard
+from graph.state import CONTACT, LIVE, NIL, STRANGER, Var
+
+__all__ = [
+    "FLAG_NAMES",
+    "clustering",
+    "co_targets",
+    "contacts_graph",
+    "contacts_of",
+    "ego",
+    "evidence",
+    "friends_graph",
+    "friends_of",
+    "recent_contacts",
+]
+
+FLAG_NAMES: Final = (
+    *("stranger", "linked", "minor", "accepted", "declined", "ignored"),
+    *("blocked", "reported", "replied", "cancelled", "contact", "lone"),
+)
+"""Names of the bits in a contact's flags, from the lowest."""
+
+
+def flag_names(flags: int) -> list[str]:
+    """Return the names of the bits set in a contact's flags."""
+    return [name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1]
+
+
+def friends_of(shard: Shard, row: int) -> list[int]:
+    """Return the rows of an account's friends, in rising order."""
+    account = shard.state.accounts[row]
+    at = int(account["friends_at"])
+    return [int(friend) for friend in shard.state.pool[at : at + int(account["friends"])]]
+
+
+def contacts_of(shard: Shard, row: int) -> Iterator[int]:
+    """Yield the rows of an account's contacts, the newest arrival first."""
+    s = shard.state
+    activity = int(s.accounts["activity"][row])
+    if activity != NIL:
+        yield from _back_from(shard, int(s.newest[activity]))
+
+
+def _back_from(shard: Shard, pair: int) -> Iterator[int]:
+    pairs = shard.state.pairs
+    if pair == NIL or pairs["activity"][pair] == NIL:
+        return
+    while pair != NIL:
+        yield pair
+        pair = int(pairs["earlier"][pair])
+
+
+def recent_contacts(
+    shard: Shard, pair_row: int, *, strangers_only: bool = True, since: int = 0, limit: int = 20
+) -> list[dict[str, Any]]:
+    """Return the newest contacts of an account, as records.
+
+    Parameters
+    ----------
+    shard : Shard
+    pair_row : int
+        Where to start, such as the `pair` of a row of features; what arrived later is left out. NIL: nothing.
+    strangers_only : bool
+        Leave out those who were no strangers.
+    since : int
+        Leave out contacts whose first time is not after this, epoch ms.
+    limit : int
+        How many at most.
+
+    Returns
+    -------
+    list of dict
+        `target` (id; empty if that account was deleted), `event` (id of the first contact's event; empty if it is no
+        longer held), `first`, `last` (epoch ms), `flags` (names), `target_age` (name of the age band).
+    """
+    s = shard.state
+    wanted = STRANGER if strangers_only else CONTACT
+    found: list[dict[str, Any]] = []
+    for p in _chosen(shard, pair_row, since, wanted):
+        if len(found) == limit:
+            break
+        pair = s.pairs[p]
+        target = int(pair["target"])
+        found.append(
+            {
+                "target": shard.name(target),
+                "event": shard.read_text(int(pair["event"])),
+                **_contact_attributes(shard, p),
+            }
+        )
+    return found
+
+
+def _chosen(shard: Shard, pair: int, since: int, mask: int) -> Iterator[int]:
+    """Yield contacts at or before `pair` in order of arrival, later than `since`, with a flag of `mask`."""
+    pairs = shard.state.pairs
+    for p in _back_from(shard, pair):
+        first = int(pairs["first"][p])
+        if first > since:
+            if int(pairs["flags"][p]) & mask:
+                yield p
+        elif first <= since - shard.settings.lateness:
+            return  # whatever arrived before this is older still
+
+
+def evidence(shard: Shard, pair: int, *, since: int, mask: int, limit: int = 20) -> tuple[list[str], list[str]]:
+    """Return the targets and events behind a count, the newest arrival first.
+
+    Parameters
+    ----------
+    shard : Shard
+    pair : int
+        The `pair` of the row of features: contacts that arrived later are left out. NIL: nothing.
+    since : int
+        Contacts are later than this, epoch ms. Event ids are held for the 7 d window; for evidence that does not
+        depend on when it is asked for, let it be no less than `shard.next_tick` less 7 d.
+    mask : int
+        Contacts have at least one of these flags. `STRANGER`, `LINKED` and `MINOR` are as they were when the row was
+        written; outcomes are as of now.
+    limit : int
+        How many contacts at most.
+
+    Returns
+    -------
+    targets, events : list of str
+        Ids. Contacts whose target was deleted are left out; an event id that is no longer held is, too.
+    """
+    s = shard.state
+    targets: list[str] = []
+    events: list[str] = []
+    for p in _chosen(shard, pair, since, mask):
+        if len(targets) == limit:
+            break
+        target = int(s.pairs["target"][p])
+        if s.accounts["state"][target] != LIVE:
+            continue
+        targets.append(shard.name(target))
+        event = int(s.pairs["event"][p])
+        if event:
+            events.append(shard.read_text(event))
+    return targets, events
+
+
+def clustering(shard: Shard, row: int) -> float:
+    """Return the local clustering coefficient of an account: the share of pairs of friends who are friends.
+
+    Watts and Strogatz, "Collective dynamics of 'small-world' networks" (1998). 0 for fewer than two friends.
+    """
+    account = shard.state.accounts[row]
+    friends = int(account["friends"])
+    return 0.0 if friends < 2 else 2.0 * int(account["triangles"]) / (friends * (friends - 1))
+
+
+def co_targets(shard: Shard, row: int) -> dict[int, int]:
+    """Return the accounts that reached out to targets of this one, with how many targets they share.
+
+    Reads every contact held, once.
+    """
+    s = shard.state
+    mine = [p for p in contacts_of(shard, row) if s.pairs["flags"][p] & CONTACT]
+    targets = s.pairs["target"][mine]
+    held = _held(shard)
+    there = held[np.isin(s.pairs["target"][held], targets)]
+    counted = Counter(s.owner[s.pairs["activity"][there]].tolist())
+    counted.pop(row, None)
+    return dict(counted.most_common())
+
+
+def _held(shard: Shard) -> Any:
+    """Return the rows of all contacts with which somebody reached out."""
+    pairs = shard.state.pairs[: int(shard.state.vars[Var.PAIRS_TOP])]
+    return np.flatnonzero((pairs["activity"] != NIL) & (pairs["flags"] & CONTACT != 0))
+
+
+def _contact_attributes(shard: Shard, p: int) -> dict[str, Any]:
+    pair = shard.state.pairs[p]
+    return {
+        "first": int(pair["first"]),
+        "last": int(pair["last"]),
+        "flags": flag_names(int(pair["flags"])),
+        "target_age": AgeBand(int(shard.state.accounts["age"][int(pair["target"])])).name.lower(),
+    }
+
+
+def _node_attributes(shard: Shard, row: int) -> dict[str, Any]:
+    account = shard.state.accounts[row]
+    roles = Role(int(account["roles"]))
+    return {
+        "id": shard.name(row),
+        "age_band": AgeBand(int(account["age"])).name.lower(),
+        "roles": [str(role.name).lower() for role in Role if role in roles],
+        "friends": int(account["friends"]),
+        "clustering": clustering(shard, row),
+    }
+
+
+def ego(shard: Shard, row: int, *, radius: int = 1, max_nodes: int = 200) -> nx.MultiDiGraph:
+    """Return the surroundings of an account: friends, targets, and what lies between them.
+
+    Parameters
+    ----------
+    shard : Shard
+    row : int
+        The account in the middle; node attribute `distance` is 0 there.
+    radius : int
+        Steps along friendships and the account's own contacts, outwards from the middle.
+    max_nodes : int
+        No more nodes than this; contacts come before friends, the newest first.
+
+    Returns
+    -------
+    networkx.MultiDiGraph
+        Nodes by row, with `id`, `age_band`, `roles`, `friends`, `clustering`, `distance`. Edges with `kind`:
+        "friendship" (one edge, from the lower row to the higher) or "contact" (from actor to target, with `first`,
+        `last` in epoch ms, `flags` as a list of names, `target_age`). Deleted accounts are left out.
+    """
+    state = shard.state.accounts["state"]
+    distance = {row: 0}
+    edge = [row]
+    for step in range(1, radius + 1):
+        reached: list[int] = []
+        for at in edge:
+            targets = (int(shard.state.pairs["target"][p]) for p in contacts_of(shard, at))
+            for other in (*targets, *friends_of(shard, at)):
+                if other not in distance and state[other] == LIVE and len(distance) < max_nodes:
+                    distance[other] = step
+                    reached.append(other)
+        edge = reached
+    graph = nx.MultiDiGraph()
+    for node, steps in distance.items():
+        graph.add_node(node, **_node_attributes(shard, node), distance=steps)
+    graph.add_edges_from((a, b, {"kind": "friendship"}) for a, b in _friendships(shard, distance))
+    for node in distance:
+        for p in contacts_of(shard, node):
+            target = int(shard.state.pairs["target"][p])
+            if target in distance:
+                graph.add_edge(node, target, kind="contact", **_contact_attributes(shard, p))
+    return graph
+
+
+def _friendships(shard: Shard, rows: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield friendships among `rows`, each once."""
+    among = set(rows)
+    for row in among:
+        for friend in friends_of(shard, row):
+            if row < friend and friend in among:
+                yield row, friend
+
+
+def friends_graph(shard: Shard) -> nx.Graph:
+    """Return all accounts and friendships of a shard; nodes by row, with the attributes that `ego` gives them."""
+    rows = np.flatnonzero(shard.state.accounts["state"] == LIVE).tolist()
+    graph = nx.Graph()
+    graph.add_nodes_from((row, _node_attributes(shard, row)) for row in rows)
+    graph.add_edges_from(_friendships(shard, rows))
+    return graph
+
+
+def contacts_graph(shard: Shard) -> nx.DiGraph:
+    """Return all contacts of a shard, from actor to target, with the attributes that `ego` gives them.
+
+    A contact to an account that was deleted is left out.
+    """
+    s = shard.state
+    graph = nx.DiGraph()
+    rows = np.flatnonzero(s.accounts["state"] == LIVE).tolist()
+    graph.add_nodes_from((row, _node_attributes(shard, row)) for row in rows)
+    for p in _held(shard).tolist():
+        target = int(s.pairs["target"][p])
+        if s.accounts["state"][target] == LIVE:
+            actor = int(s.owner[s.pairs["activity"][p]])
+            graph.add_edge(actor, target, kind="contact", **_contact_attributes(shard, p))
+    return graph
