@@ -137,12 +137,15 @@ class EventDecoder:
         ValueError
             When the records together hold more than 4 GiB.
         """
-        values = [record or b"" for record in records]
-        ends = np.fromiter(map(len, values), np.int64, len(values)).cumsum()
+        try:
+            padded = b"".join((*records, bytes(PADDING)))  # type: ignore[arg-type]  # None is the rare case, below
+        except TypeError:
+            records = [record or b"" for record in records]
+            padded = b"".join((*records, bytes(PADDING)))
+        ends = np.fromiter(map(len, records), np.int64, len(records)).cumsum()  # type: ignore[arg-type]  # likewise
         starts = np.zeros_like(ends)
         starts[1:] = ends[:-1]
-        values.append(bytes(PADDING))
-        decoded = self._decode(b"".join(values), starts, ends, not_after, lines=False)
+        decoded = self._decode(padded, starts, ends, not_after, lines=False)
         if ingested_at is not None:
             decoded.batch.rows["ingested_at"] = np.asarray(ingested_at, np.int64)[decoded.source]
         return decoded
@@ -200,20 +203,20 @@ class EventDecoder:
 
     def _columns(self, kept: Sequence[_Row], used: int) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
         """Return rows of what was read one at a time, and their text, which will stand at `used`."""
-        rows = np.empty(len(kept), EVENT)
+        names = EVENT.names or ()
+        rows: list[tuple[int, ...]] = []
         pieces: list[bytes] = []
-        for row, event in zip(rows, kept, strict=True):
-            for name, value in event.values.items():
-                row[name] = value
-            row["ingested_at"] = NO_TIME
+        for event in kept:
+            values = {**event.values, "ingested_at": NO_TIME}
             for name, identity in zip(("event", "actor", "target"), event.ids, strict=True):
                 piece = identity.encode()
-                row[name] = hash_id(identity, self.seed) if identity else 0
-                row[f"{name}_at"] = used
-                row[f"{name}_len"] = len(piece)
+                values[name] = hash_id(identity, self.seed) if identity else 0
+                values[f"{name}_at"] = used
+                values[f"{name}_len"] = len(piece)
                 used += len(piece)
                 pieces.append(piece)
-        return rows, np.frombuffer(b"".join(pieces), np.uint8)
+            rows.append(tuple(map(values.__getitem__, names)))
+        return np.array(rows, EVENT), np.frombuffer(b"".join(pieces), np.uint8)
 
 
 def _read(raw: bytes, not_after: int) -> _Row:

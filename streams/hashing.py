@@ -18,11 +18,10 @@ import xxhash
 from llvmlite import ir  # type: ignore[import-untyped]  # ships no types
 from numba import config, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
 from graph.jit import CACHE
 
-__all__ = ["PADDING", "SEED", "compiled", "first_flag", "hash_id", "load64", "xxh3"]
+__all__ = ["PADDING", "SEED", "byte", "compiled", "first_flag", "hash_id", "load64", "store64", "xxh3"]
 
 SEED: Final = 0x6B_69_74_68
 """Seed of all id hashes, unless the deployment has its own ("kith")."""
@@ -48,7 +47,7 @@ def compiled(function: F) -> F:
     before = config.CACHE_DIR
     config.CACHE_DIR = _CACHE
     try:
-        return cast(F, numba.njit(cache=True, nogil=True)(function))
+        return cast(F, numba.njit(cache=True, nogil=True, forceinline=True)(function))
     finally:
         config.CACHE_DIR = before
 
@@ -57,16 +56,39 @@ def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Callable[..., Any], intrinsic(function))
 
 
+def _at(builder: Any, address: Any, bits: int) -> Any:
+    return builder.inttoptr(address, ir.IntType(bits).as_pointer())
+
+
 @_intrinsic
-def load64(typing_context: Any, array: Any, index: Any) -> Any:
-    """Read eight bytes of a uint8 array at any index as one little-endian uint64."""
+def byte(typing_context: Any, address: Any) -> Any:
+    """Read one byte, as an int64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, args[0])
-        at = builder.gep(view.data, [args[1]])
-        return builder.load(builder.bitcast(at, ir.IntType(64).as_pointer()), align=1)
+        return builder.zext(builder.load(_at(builder, args[0], 8), align=1), ir.IntType(64))
 
-    return types.uint64(array, types.int64), generate
+    return types.int64(types.int64), generate
+
+
+@_intrinsic
+def load64(typing_context: Any, address: Any) -> Any:
+    """Read eight bytes as one little-endian uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_at(builder, args[0], 64), align=1)
+
+    return types.uint64(types.int64), generate
+
+
+@_intrinsic
+def store64(typing_context: Any, address: Any, value: Any) -> Any:
+    """Write eight bytes."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], _at(builder, args[0], 64), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint64), generate
 
 
 @_intrinsic
@@ -124,10 +146,10 @@ def _swap(value: Any) -> Any:
 
 
 @compiled
-def _mix(data: Any, at: Any, word: Any, seed: Any) -> Any:
+def _mix(at: Any, word: Any, seed: Any) -> Any:
     return _fold(
-        load64(data, at) ^ (_SECRET[word] + seed),
-        load64(data, at + 8) ^ (_SECRET[word + 1] - seed),
+        load64(at) ^ (_SECRET[word] + seed),
+        load64(at + 8) ^ (_SECRET[word + 1] - seed),
     )
 
 
@@ -138,13 +160,13 @@ def _avalanche(h: Any) -> Any:
 
 
 @compiled
-def xxh3(data: NDArray[np.uint8], at: int, length: int, seed: Any) -> Any:
-    """Hash `length` bytes from `at`, 1 to 128 of them; 0 becomes 1."""
+def xxh3(at: int, length: int, seed: Any) -> Any:
+    """Hash `length` bytes at an address, 1 to 128 of them; 0 becomes 1. `PADDING` bytes must follow."""
     size = _U(length)
     if length <= 3:
-        first = _U(data[at])
-        middle = _U(data[at + (length >> 1)])
-        last = _U(data[at + length - 1])
+        first = _U(byte(at))
+        middle = _U(byte(at + (length >> 1)))
+        last = _U(byte(at + length - 1))
         h = (first << _U(16)) | (middle << _U(24)) | last | (size << _U(8))
         h ^= ((_SECRET[0] & _LOW) ^ (_SECRET[0] >> _U(32))) + seed
         h = (h ^ (h >> _U(33))) * _PRIME_2
@@ -152,16 +174,16 @@ def xxh3(data: NDArray[np.uint8], at: int, length: int, seed: Any) -> Any:
         h ^= h >> _U(32)
     elif length <= 8:
         mixed = seed ^ (_swap(seed & _LOW) & (_LOW << _U(32)))
-        head = load64(data, at) & _LOW
-        tail = load64(data, at + length - 4) & _LOW
+        head = load64(at) & _LOW
+        tail = load64(at + length - 4) & _LOW
         h = (tail + (head << _U(32))) ^ ((_SECRET[1] ^ _SECRET[2]) - mixed)
         h ^= _rotate(h, 49) ^ _rotate(h, 24)
         h *= _PRIME_MX2
         h = (h ^ ((h >> _U(35)) + size)) * _PRIME_MX2
         h ^= h >> _U(28)
     elif length <= 16:
-        low = load64(data, at) ^ ((_SECRET[3] ^ _SECRET[4]) + seed)
-        high = load64(data, at + length - 8) ^ ((_SECRET[5] ^ _SECRET[6]) - seed)
+        low = load64(at) ^ ((_SECRET[3] ^ _SECRET[4]) + seed)
+        high = load64(at + length - 8) ^ ((_SECRET[5] ^ _SECRET[6]) - seed)
         h = _avalanche(size + _swap(low) + high + _fold(low, high))
     else:
         h = size * _PRIME_1
@@ -169,10 +191,10 @@ def xxh3(data: NDArray[np.uint8], at: int, length: int, seed: Any) -> Any:
         if length > 32:
             if length > 64:
                 if length > 96:
-                    h += _mix(data, at + 48, 12, seed) + _mix(data, end - 64, 14, seed)
-                h += _mix(data, at + 32, 8, seed) + _mix(data, end - 48, 10, seed)
-            h += _mix(data, at + 16, 4, seed) + _mix(data, end - 32, 6, seed)
-        h = _avalanche(h + _mix(data, at, 0, seed) + _mix(data, end - 16, 2, seed))
+                    h += _mix(at + 48, 12, seed) + _mix(end - 64, 14, seed)
+                h += _mix(at + 32, 8, seed) + _mix(end - 48, 10, seed)
+            h += _mix(at + 16, 4, seed) + _mix(end - 32, 6, seed)
+        h = _avalanche(h + _mix(at, 0, seed) + _mix(end - 16, 2, seed))
     return h if h != _U(0) else _U(1)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from graph.batch import NO_ROLES, NO_TIME, NOT_GIVEN, AgeSource, EventKind, Role
 from streams.events import AGE_BANDS, AGE_SOURCES, EARLIEST, EARLIEST_CREATED, KINDS, MAX_RECORD, ROLES, SIGNS
-from streams.hashing import compiled, load64, xxh3
+from streams.hashing import byte, compiled, load64, store64, xxh3
 from streams.scan_json import digits, scalar_end, space, string_end, value_end
 from streams.timestamps import parse_time
 
@@ -59,30 +59,39 @@ _FIELDS: Final = {
 }
 
 
-def _word_table(words: Mapping[str, int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return a perfect hash table: packed words, shape (65, 3), the multiplier in the last row; and their values."""
-    packed = {word: np.frombuffer(word.encode().ljust(24, b"\0"), "<u8") for word in words}
-    multiplier = 0x9E3779B97F4A7C15
-    while True:
-        slots = {w: ((int(p[0] ^ p[1] ^ p[2]) * multiplier) % 2**64) >> 58 for w, p in packed.items()}
-        if len(set(slots.values())) == len(words):
-            break
-        multiplier = (multiplier * 0x5851F42D4C957F2D + 2) % 2**64
-    table = np.zeros((65, 3), np.uint64)
-    values = np.full(64, -1, np.int64)
-    for word, slot in slots.items():
-        table[slot] = packed[word]
-        values[slot] = words[word]
-    table[64] = multiplier
-    return table, values
+# the tables of names
+_FIELD_NAMES: Final = 0
+_TAGS: Final = 1
+_BANDS: Final = 2
+_SOURCES: Final = 3
+_SIGN_NAMES: Final = 4
+_ROLE_NAMES: Final = 5
+_SLOTS: Final = 64
 
 
-_FIELD_WORDS, _FIELD_VALUES = _word_table(_FIELDS)
-_TAG_WORDS, _TAG_VALUES = _word_table({str(c.__struct_config__.tag): kind for c, kind in KINDS.items()})
-_BAND_WORDS, _BAND_VALUES = _word_table(AGE_BANDS)
-_SOURCE_WORDS, _SOURCE_VALUES = _word_table(AGE_SOURCES)
-_SIGN_WORDS, _SIGN_VALUES = _word_table(SIGNS)
-_ROLE_WORDS, _ROLE_VALUES = _word_table(ROLES)
+def _tables(*tables: Mapping[str, int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return perfect hash tables, one after the other, with the multipliers in their last rows; and the values."""
+    names = np.zeros((len(tables), _SLOTS + 1, 3), np.uint64)
+    values = np.full((len(tables), _SLOTS), -1, np.int64)
+    for number, table in enumerate(tables):
+        packed = {name: np.frombuffer(name.encode().ljust(24, b"\0"), "<u8") for name in table}
+        multiplier = 0x9E3779B97F4A7C15
+        while True:
+            slots = {n: ((int(p[0] ^ p[1] ^ p[2]) * multiplier) % 2**64) >> 58 for n, p in packed.items()}
+            if len(set(slots.values())) == len(table):
+                break
+            multiplier = (multiplier * 0x5851F42D4C957F2D + 2) % 2**64
+        for name, slot in slots.items():
+            names[number, slot] = packed[name]
+            values[number, slot] = table[name]
+        names[number, _SLOTS] = multiplier
+    return names, values
+
+
+# in the order of the numbers above
+_NAMES, _VALUES = _tables(
+    _FIELDS, {str(c.__struct_config__.tag): kind for c, kind in KINDS.items()}, AGE_BANDS, AGE_SOURCES, SIGNS, ROLES
+)
 
 # what the compiled code compares with, as plain numbers
 _SENT: Final = int(EventKind.REQUEST_SENT)
@@ -95,65 +104,66 @@ _BASICS: Final = 1 << _TYPE | 1 << _EVENT_ID | 1 << _TIME | 1 << _ACTOR
 
 
 @compiled
-def _word(data: Any, at: Any, length: Any, words: Any, values: Any) -> Any:
+def _word(at: Any, length: Any, table: Any) -> Any:
     """Return the value of the name at `at`, or -1."""
     if length < 1 or length > 24:
         return np.int64(-1)
-    a, b, c = load64(data, at), _U(0), _U(0)
+    a, b, c = load64(at), _U(0), _U(0)
     if length < 8:
         a &= (_U(1) << _U(8 * length)) - _U(1)
     elif length > 8:
-        b = load64(data, at + 8)
+        b = load64(at + 8)
         if length < 16:
             b &= (_U(1) << _U(8 * (length - 8))) - _U(1)
         elif length > 16:
-            c = load64(data, at + 16)
+            c = load64(at + 16)
             if length < 24:
                 c &= (_U(1) << _U(8 * (length - 16))) - _U(1)
-    slot = np.int64(((a ^ b ^ c) * words[64, 0]) >> _U(58))
-    if words[slot, 0] == a and words[slot, 1] == b and words[slot, 2] == c:
-        return values[slot]
+    slot = np.int64(((a ^ b ^ c) * _NAMES[table, _SLOTS, 0]) >> _U(58))
+    if _NAMES[table, slot, 0] == a and _NAMES[table, slot, 1] == b and _NAMES[table, slot, 2] == c:
+        return _VALUES[table, slot]
     return np.int64(-1)
 
 
 @compiled
-def _flags(data: Any, p: Any, hi: Any, words: Any, values: Any, otherwise: Any) -> Any:
+def _flags(p: Any, hi: Any, table: Any, otherwise: Any) -> Any:
     """Return (where the list of names at `p` ends, the names' bits), or (-1, 0)."""
     bits = np.int64(0)
-    p = space(data, p + 1)
-    if data[p] == 93:
+    p = space(p + 1)
+    if byte(p) == 93:
         return p + 1, bits
-    while p < hi and data[p] == 34:
-        end = string_end(data, p + 1, hi, False)
+    while p < hi and byte(p) == 34:
+        end = string_end(p + 1, hi, False)
         if end < 0:
             return np.int64(-1), bits
-        bit = _word(data, p + 1, end - p - 1, words, values)
+        bit = _word(p + 1, end - p - 1, table)
         if bit < 0:
             bit = otherwise
         if bit < 0:
             return np.int64(-1), bits
         bits |= bit
-        p = space(data, end + 1)
-        if data[p] == 93:
+        p = space(end + 1)
+        if byte(p) == 93:
             return p + 1, bits
-        if data[p] != 44:
+        if byte(p) != 44:
             break
-        p = space(data, p + 1)
+        p = space(p + 1)
     return np.int64(-1), bits
 
 
 @compiled
-def _copy(data: Any, lo: Any, hi: Any, text: Any, to: Any) -> Any:
-    for k in range(hi - lo):
-        text[to + k] = data[lo + k]
+def _copy(lo: Any, hi: Any, to: Any) -> Any:
+    """Copy bytes, eight at a time (so up to seven too many); return where the copy ends."""
+    for k in range(0, hi - lo, 8):
+        store64(to + k, load64(lo + k))
     return to + hi - lo
 
 
 @compiled
-def _record(data: Any, lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, text: Any, used: Any) -> Any:
+def _record(lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, text: Any, used: Any) -> Any:
     """Write one record as a row; return the new length of the text, or -1 when the record is left."""
-    p = space(data, lo)
-    if hi - lo > MAX_RECORD or data[p] != 123:
+    p = space(lo)
+    if hi - lo > MAX_RECORD or byte(p) != 123:
         return -1
     seen = 0
     kind, signs, roles = np.int64(0), np.int64(0), np.int64(NO_ROLES)
@@ -162,33 +172,33 @@ def _record(data: Any, lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, te
     time, created = np.int64(0), np.int64(NO_TIME)
     event_lo, event_hi, actor_lo, actor_hi, target_lo, target_hi = lo, lo, lo, lo, lo, lo
     while True:
-        p = space(data, p + 1)
-        if data[p] != 34:
+        p = space(p + 1)
+        if byte(p) != 34:
             return -1
         v = p + 1
-        p = string_end(data, v, hi, False)
+        p = string_end(v, hi, False)
         if p < 0:
             return -1
-        field = _word(data, v, p - v, _FIELD_WORDS, _FIELD_VALUES)
-        p = space(data, p + 1)
-        if data[p] != 58:
+        field = _word(v, p - v, _FIELD_NAMES)
+        p = space(p + 1)
+        if byte(p) != 58:
             return -1
-        p = space(data, p + 1)
+        p = space(p + 1)
         v = p + 1
         if field > 0 and field != _TEXT:
             if seen >> field & 1 or field == _BIRTH:
                 return -1
             seen |= 1 << field
         if field < 0:
-            p = value_end(data, p, hi)
+            p = value_end(p, hi)
             if p < 0:
                 return -1
-        elif data[p] == 34:
-            p = string_end(data, v, hi, field == _TEXT)
+        elif byte(p) == 34:
+            p = string_end(v, hi, field == _TEXT)
             if p < 0:
                 return -1
             if field == _TYPE:
-                kind = _word(data, v, p - v, _TAG_WORDS, _TAG_VALUES)
+                kind = _word(v, p - v, _TAGS)
                 if kind < 0:
                     return -1
             elif field in (_EVENT_ID, _ACTOR, _TARGET):
@@ -201,15 +211,15 @@ def _record(data: Any, lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, te
                 else:
                     target_lo, target_hi = v, p
             elif field == _TIME:
-                time = parse_time(data, v, p - v)
+                time = parse_time(v, p - v)
             elif field == _CREATED:
-                created = parse_time(data, v, p - v)
+                created = parse_time(v, p - v)
             elif field == _AGE_SOURCE:
-                source = _word(data, v, p - v, _SOURCE_WORDS, _SOURCE_VALUES)
+                source = _word(v, p - v, _SOURCES)
                 if source < 0:
                     return -1
             elif field in (_ACTOR_AGE, _TARGET_AGE, _AGE_BAND):
-                age = _word(data, v, p - v, _BAND_WORDS, _BAND_VALUES)
+                age = _word(v, p - v, _BANDS)
                 if age < 0:
                     return -1
                 if field == _ACTOR_AGE:
@@ -221,13 +231,13 @@ def _record(data: Any, lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, te
             elif field != _TEXT:
                 return -1
             p += 1
-        elif 48 <= data[p] <= 57:
-            p = digits(data, v)
-            if p - v >= 15 or (data[v - 1] == 48 and p > v):
+        elif 48 <= byte(p) <= 57:
+            p = digits(v)
+            if p - v >= 15 or (byte(v - 1) == 48 and p > v):
                 return -1
             number = np.int64(0)
             for k in range(v - 1, p):
-                number = number * 10 + np.int64(data[k]) - 48
+                number = number * 10 + byte(k) - 48
             if field == _TIME:
                 time = number
             elif field == _CREATED:
@@ -236,26 +246,26 @@ def _record(data: Any, lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, te
                 mutual = number
             else:
                 return -1
-        elif data[p] == 91 and field == _SIGNS:
-            p, signs = _flags(data, p, hi, _SIGN_WORDS, _SIGN_VALUES, -1)
-        elif data[p] == 91 and field == _ROLES:
-            p, roles = _flags(data, p, hi, _ROLE_WORDS, _ROLE_VALUES, _OTHER)
-        elif data[p] == 110 and field > _TARGET:
-            p = scalar_end(data, p, hi)
+        elif byte(p) == 91 and field == _SIGNS:
+            p, signs = _flags(p, hi, _SIGN_NAMES, -1)
+        elif byte(p) == 91 and field == _ROLES:
+            p, roles = _flags(p, hi, _ROLE_NAMES, _OTHER)
+        elif byte(p) == 110 and field > _TARGET:
+            p = scalar_end(p, hi)
         else:
             return -1
         if p < 0:
             return -1
-        p = space(data, p)
-        if data[p] == 125:
+        p = space(p)
+        if byte(p) == 125:
             break
-        if data[p] != 44:
+        if byte(p) != 44:
             return -1
     # a cut-off record would have run on into the next one: all that was read lies before its end if this does
     if p >= hi:
         return -1
     for k in range(p + 1, hi):
-        if data[k] not in (32, 10, 13, 9):
+        if byte(k) not in (32, 10, 13, 9):
             return -1
     if seen & _BASICS != _BASICS or time < EARLIEST or time > not_after:
         return -1
@@ -269,15 +279,15 @@ def _record(data: Any, lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, te
         signs = np.int64(0)
         if kind != _SENT:
             mutual = np.int64(-1)
-    row.event = xxh3(data, event_lo, event_hi - event_lo, seed)
-    actor = xxh3(data, actor_lo, actor_hi - actor_lo, seed)
+    row.event = xxh3(event_lo, event_hi - event_lo, seed)
+    actor = xxh3(actor_lo, actor_hi - actor_lo, seed)
     target = _U(0)
     if kind in (_UPDATED, _DELETED):
         target_lo, target_hi, target_age = lo, lo, np.int64(NOT_GIVEN)
     elif target_hi == target_lo:
         return -1
     else:
-        target = xxh3(data, target_lo, target_hi - target_lo, seed)
+        target = xxh3(target_lo, target_hi - target_lo, seed)
         if actor == target:
             return -1
     row.time = time
@@ -288,13 +298,13 @@ def _record(data: Any, lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, te
     row.mutual = mutual
     row.event_at = used
     row.event_len = event_hi - event_lo
-    used = _copy(data, event_lo, event_hi, text, used)
+    used = _copy(event_lo, event_hi, text + used) - text
     row.actor_at = used
     row.actor_len = actor_hi - actor_lo
-    used = _copy(data, actor_lo, actor_hi, text, used)
+    used = _copy(actor_lo, actor_hi, text + used) - text
     row.target_at = used
     row.target_len = target_hi - target_lo
-    used = _copy(data, target_lo, target_hi, text, used)
+    used = _copy(target_lo, target_hi, text + used) - text
     row.signs = signs
     row.roles = roles
     row.kind = kind
@@ -330,7 +340,7 @@ def scan(
     rows : ndarray of EVENT, shape (n,)
         Filled from the front.
     text : ndarray of uint8
-        Filled with the ids; as long as `data` at most.
+        Filled with the ids; as long as `data`.
     source, left : ndarray of int32, shape (n,)
         Filled with the indices of the records that became rows, and of those that did not.
 
@@ -339,9 +349,10 @@ def scan(
     tuple of int
         Rows, records left, and bytes of text.
     """
+    base, written = data.ctypes.data, text.ctypes.data
     done, missed, used = 0, 0, 0
     for i in range(len(starts)):
-        end = _record(data, starts[i], ends[i], seed, not_after, rows[done], text, used)
+        end = _record(base + starts[i], base + ends[i], seed, not_after, rows[done], written, used)
         if end < 0:
             left[missed] = i
             missed += 1

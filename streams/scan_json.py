@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streams.hashing import compiled, first_flag, load64
+from streams.hashing import byte, compiled, first_flag, load64
 
 __all__ = ["digits", "scalar_end", "space", "string_end", "value_end"]
 
@@ -19,26 +19,26 @@ _U: Final = np.uint64
 
 
 @compiled
-def space(data: Any, p: Any) -> Any:
+def space(p: Any) -> Any:
     """Return where the white space from `p` ends. Stops by itself: the padding is none."""
-    while data[p] == 32 or data[p] == 10 or data[p] == 13 or data[p] == 9:
+    while byte(p) == 32 or byte(p) == 10 or byte(p) == 13 or byte(p) == 9:
         p += 1
     return p
 
 
 @compiled
-def _utf8(data: Any, p: Any) -> Any:
+def _utf8(p: Any) -> Any:
     """Return the length of the character at `p`, or 0 if it is malformed or a control character."""
-    a, b = data[p], data[p + 1]
+    a, b = byte(p), byte(p + 1)
     if b < 0x80 or b > 0xBF:
         return 0
     if 0xC2 <= a <= 0xDF:
         return 0 if a == 0xC2 and b < 0xA0 else 2
-    if data[p + 2] < 0x80 or data[p + 2] > 0xBF:
+    if byte(p + 2) < 0x80 or byte(p + 2) > 0xBF:
         return 0
     if 0xE0 <= a <= 0xEF:
         return 0 if (a == 0xE0 and b < 0xA0) or (a == 0xED and b > 0x9F) else 3
-    if data[p + 3] < 0x80 or data[p + 3] > 0xBF:
+    if byte(p + 3) < 0x80 or byte(p + 3) > 0xBF:
         return 0
     if 0xF0 <= a <= 0xF4:
         return 0 if (a == 0xF0 and b < 0x90) or (a == 0xF4 and b > 0x8F) else 4
@@ -46,29 +46,29 @@ def _utf8(data: Any, p: Any) -> Any:
 
 
 @compiled
-def _escape(data: Any, p: Any) -> Any:
+def _escape(p: Any) -> Any:
     """Return the length of the escape at `p`, or 0 for a bad one and for surrogates, which are left to msgspec."""
-    c = data[p + 1]
+    c = byte(p + 1)
     if c in (34, 92, 47, 98, 102, 110, 114, 116):
         return 2
     if c != 117:
         return 0
     for k in range(2, 6):
-        c = data[p + k]
+        c = byte(p + k)
         if not (48 <= c <= 57 or 65 <= c <= 70 or 97 <= c <= 102):
             return 0
-    if (data[p + 2] == 68 or data[p + 2] == 100) and data[p + 3] >= 56:
+    if (byte(p + 2) == 68 or byte(p + 2) == 100) and byte(p + 3) >= 56:
         return 0
     return 6
 
 
 @compiled
-def string_end(data: Any, p: Any, hi: Any, escapes: Any) -> Any:
+def string_end(p: Any, hi: Any, escapes: Any) -> Any:
     """Return where the string that begins at `p` has its closing quote, or -1 when unsure."""
     ones = _U(0x0101010101010101)
     tops = _U(0x8080808080808080)
     while p < hi:
-        x = load64(data, p)
+        x = load64(p)
         quote = x ^ (ones * _U(34))
         slash = x ^ (ones * _U(92))
         delete = x ^ (ones * _U(127))
@@ -80,13 +80,13 @@ def string_end(data: Any, p: Any, hi: Any, escapes: Any) -> Any:
         p += first_flag(marks)
         if p >= hi:
             return -1
-        if data[p] == 34:
+        if byte(p) == 34:
             return p
         step = 0
-        if data[p] >= 0x80:
-            step = _utf8(data, p)
-        elif data[p] == 92 and escapes:
-            step = _escape(data, p)
+        if byte(p) >= 0x80:
+            step = _utf8(p)
+        elif byte(p) == 92 and escapes:
+            step = _escape(p)
         if step == 0:
             return -1
         p += step
@@ -94,35 +94,35 @@ def string_end(data: Any, p: Any, hi: Any, escapes: Any) -> Any:
 
 
 @compiled
-def digits(data: Any, p: Any) -> Any:
+def digits(p: Any) -> Any:
     """Return where the digits from `p` end."""
-    while 48 <= data[p] <= 57:
+    while 48 <= byte(p) <= 57:
         p += 1
     return p
 
 
 @compiled
-def scalar_end(data: Any, p: Any, hi: Any) -> Any:
+def scalar_end(p: Any, hi: Any) -> Any:
     """Return where the string, number or literal at `p` ends, or -1 when unsure."""
-    c = data[p]
+    c = byte(p)
     if c == 34:
-        end = string_end(data, p + 1, hi, True)
+        end = string_end(p + 1, hi, True)
         return end + 1 if end >= 0 else -1
-    if c == 116 and data[p + 1] == 114 and data[p + 2] == 117 and data[p + 3] == 101:
+    if c == 116 and byte(p + 1) == 114 and byte(p + 2) == 117 and byte(p + 3) == 101:
         return p + 4
-    if c == 102 and data[p + 1] == 97 and data[p + 2] == 108 and data[p + 3] == 115 and data[p + 4] == 101:
+    if c == 102 and byte(p + 1) == 97 and byte(p + 2) == 108 and byte(p + 3) == 115 and byte(p + 4) == 101:
         return p + 5
-    if c == 110 and data[p + 1] == 117 and data[p + 2] == 108 and data[p + 3] == 108:
+    if c == 110 and byte(p + 1) == 117 and byte(p + 2) == 108 and byte(p + 3) == 108:
         return p + 4
     if c == 45:
         p += 1
     start = p
-    p = digits(data, p)
-    if p == start or (data[start] == 48 and p > start + 1):
+    p = digits(p)
+    if p == start or (byte(start) == 48 and p > start + 1):
         return -1
-    if data[p] == 46:
+    if byte(p) == 46:
         start = p + 1
-        p = digits(data, start)
+        p = digits(start)
         if p == start:
             return -1
     # exponents, and what else may follow, are left to msgspec: the caller looks for , ] }
@@ -130,54 +130,54 @@ def scalar_end(data: Any, p: Any, hi: Any) -> Any:
 
 
 @compiled
-def value_end(data: Any, p: Any, hi: Any) -> Any:
+def value_end(p: Any, hi: Any) -> Any:
     """Return where any JSON value at `p` ends, or -1 when unsure, as of one nested more than 60 deep."""
-    if data[p] != 91 and data[p] != 123:
-        return scalar_end(data, p, hi)
+    if byte(p) != 91 and byte(p) != 123:
+        return scalar_end(p, hi)
     depth = 0
     objects = _U(0)
     opening = True
     while p < hi:
         # here a value is due, or, after an opening bracket, perhaps its closing one
-        c = data[p]
+        c = byte(p)
         if opening:
             if depth >= 60:
                 return -1
             depth += 1
             objects = (objects << _U(1)) | _U(c == 123)
-            p = space(data, p + 1)
+            p = space(p + 1)
             opening = False
-            closed = data[p] == (125 if objects & _U(1) else 93)
+            closed = byte(p) == (125 if objects & _U(1) else 93)
         else:
-            p = scalar_end(data, p, hi)
+            p = scalar_end(p, hi)
             if p < 0:
                 return -1
-            p = space(data, p)
+            p = space(p)
             closed = True
-            if data[p] == 44:
-                p = space(data, p + 1)
+            if byte(p) == 44:
+                p = space(p + 1)
                 closed = False
         while closed:
-            if data[p] != (125 if objects & _U(1) else 93):
+            if byte(p) != (125 if objects & _U(1) else 93):
                 return -1
             p += 1
             depth -= 1
             objects >>= _U(1)
             if depth == 0:
                 return p
-            p = space(data, p)
-            if data[p] == 44:
-                p = space(data, p + 1)
+            p = space(p)
+            if byte(p) == 44:
+                p = space(p + 1)
                 closed = False
         if objects & _U(1):
-            if data[p] != 34:
+            if byte(p) != 34:
                 return -1
-            p = string_end(data, p + 1, hi, True)
+            p = string_end(p + 1, hi, True)
             if p < 0:
                 return -1
-            p = space(data, p + 1)
-            if data[p] != 58:
+            p = space(p + 1)
+            if byte(p) != 58:
                 return -1
-            p = space(data, p + 1)
-        opening = data[p] == 91 or data[p] == 123
+            p = space(p + 1)
+        opening = byte(p) == 91 or byte(p) == 123
     return -1

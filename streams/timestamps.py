@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.hashing import PADDING, compiled
+from streams.hashing import PADDING, byte, compiled
 
 __all__ = ["BAD_TIME", "epoch_ms", "parse_time", "rfc3339"]
 
@@ -24,31 +24,31 @@ _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @compiled
-def _two(data: Any, at: Any) -> Any:
+def _two(at: Any) -> Any:
     """Read two digits, or return a number below -1000."""
-    high = np.int64(data[at]) - 48
-    low = np.int64(data[at + 1]) - 48
+    high = byte(at) - 48
+    low = byte(at + 1) - 48
     if high < 0 or high > 9 or low < 0 or low > 9:
         return np.int64(-100_000)
     return high * 10 + low
 
 
 @compiled
-def parse_time(data: NDArray[np.uint8], at: int, length: int) -> Any:
-    """Return the epoch milliseconds of the text at `at`, or `BAD_TIME`. `PADDING` bytes must follow the text."""
+def parse_time(at: int, length: int) -> Any:
+    """Return the epoch milliseconds of the text at an address, or `BAD_TIME`. `PADDING` bytes must follow the text."""
     if length < 20:
         return BAD_TIME
-    year = _two(data, at) * 100 + _two(data, at + 2)
-    month = _two(data, at + 5)
-    day = _two(data, at + 8)
-    hour = _two(data, at + 11)
-    minute = _two(data, at + 14)
-    second = _two(data, at + 17)
+    year = _two(at) * 100 + _two(at + 2)
+    month = _two(at + 5)
+    day = _two(at + 8)
+    hour = _two(at + 11)
+    minute = _two(at + 14)
+    second = _two(at + 17)
     if year < 1 or month < 1 or month > 12 or day < 1 or hour < 0 or hour > 23 or minute < 0 or minute > 59:
         return BAD_TIME
-    if second < 0 or second > 60 or data[at + 4] != 45 or data[at + 7] != 45:
+    if second < 0 or second > 60 or byte(at + 4) != 45 or byte(at + 7) != 45:
         return BAD_TIME
-    if data[at + 10] not in (84, 116, 32) or data[at + 13] != 58 or data[at + 16] != 58:
+    if byte(at + 10) not in (84, 116, 32) or byte(at + 13) != 58 or byte(at + 16) != 58:
         return BAD_TIME
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     last = 30 + ((month + (month >> 3)) & 1)
@@ -59,12 +59,12 @@ def parse_time(data: NDArray[np.uint8], at: int, length: int) -> Any:
     p = at + 19
     end = at + length
     millis = np.int64(0)
-    if data[p] == 46:
+    if byte(p) == 46:
         p += 1
         scale = 100
         first = p
-        while p < end and 48 <= data[p] <= 57:
-            millis += (np.int64(data[p]) - 48) * scale
+        while p < end and 48 <= byte(p) <= 57:
+            millis += (byte(p) - 48) * scale
             scale //= 10
             p += 1
         if p == first:
@@ -72,15 +72,15 @@ def parse_time(data: NDArray[np.uint8], at: int, length: int) -> Any:
     if p >= end:
         return BAD_TIME
     offset = 0
-    if data[p] == 90 or data[p] == 122:
+    if byte(p) == 90 or byte(p) == 122:
         p += 1
-    elif (data[p] == 43 or data[p] == 45) and end - p == 6 and data[p + 3] == 58:
-        hours = _two(data, p + 1)
-        minutes = _two(data, p + 4)
+    elif (byte(p) == 43 or byte(p) == 45) and end - p == 6 and byte(p + 3) == 58:
+        hours = _two(p + 1)
+        minutes = _two(p + 4)
         if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
             return BAD_TIME
         offset = hours * 60 + minutes
-        if data[p] == 45:
+        if byte(p) == 45:
             offset = -offset
         p = end
     if p != end:
@@ -97,6 +97,11 @@ def parse_time(data: NDArray[np.uint8], at: int, length: int) -> Any:
     return (minutes_in * 60 + second) * 1000 + (0 if second == 60 else millis)
 
 
+@compiled
+def _parse_text(data: NDArray[np.uint8]) -> Any:
+    return parse_time(data.ctypes.data, len(data) - PADDING)
+
+
 def epoch_ms(text: str) -> int:
     """Return the epoch milliseconds of an RFC 3339 time with an offset.
 
@@ -111,7 +116,7 @@ def epoch_ms(text: str) -> int:
     1795321302123
     """
     raw = text.encode(errors="replace")
-    value = int(parse_time(np.frombuffer(raw + bytes(PADDING), np.uint8), 0, len(raw)))
+    value = int(_parse_text(np.frombuffer(raw + bytes(PADDING), np.uint8)))
     if value == BAD_TIME:
         raise ValueError("not an RFC 3339 time with an offset, such as 2026-11-22T04:21:42Z")
     return value
