@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
-from graph.batch import EventKind
+from graph.batch import NOT_GIVEN, EventKind
 from graph.calendar import FIRST_7D, advance, place_cursors
-from graph.clock import LATE, keep_time, remember
+from graph.clock import LATE, WITNESSES, is_known, keep_time, landing, remember
 from graph.contacts import (
     BIT_REPLIED,
     answer,
@@ -36,7 +36,7 @@ from graph.friends import (
     shift_triangles,
 )
 from graph.jit import njit
-from graph.local import DONE, POOL_FULL, TICK, update_facts
+from graph.local import DONE, FLUSH, POOL_FULL, TICK, update_facts
 from graph.pairs import detach_pair, find_pair
 from graph.state import CONTACT, NIL, Var
 
@@ -70,7 +70,7 @@ def get_rows(s: Any, hashes: Any, at: int, n: int, rows: Any) -> Any:
 
 
 @njit
-def start_ask(ask: Any, e: Any, time: int, late: bool) -> Any:
+def start_ask(ask: Any, e: Any, time: int, late: bool, age: int) -> Any:
     """Fill in what every ask carries."""
     ask.time = time
     ask.ingested_at = e.ingested_at
@@ -85,16 +85,32 @@ def start_ask(ask: Any, e: Any, time: int, late: bool) -> Any:
     ask.drawn = 0
     ask.recent = 0
     ask.links = 0
+    ask.links_of = 0
     ask.hashes_at = 0
     ask.friends = 0
     ask.mutual = e.mutual
     ask.triangles = 0
     ask.kind = e.kind
-    ask.actor_age = e.actor_age
+    ask.actor_age = age
     ask.target_age = e.target_age
     ask.late = late
     ask.friend = 0
     ask.reverse = 0
+    ask.answered = 0
+
+
+@njit
+def is_news(s: Any, row: int, age: int) -> Any:
+    """Tell whether an age carried by an event says something new of an account that may be another shard's."""
+    account = s.accounts[row]
+    return age not in (NOT_GIVEN, 0) and account.age_source == 0 and account.age != age
+
+
+@njit
+def learn_foreign_age(s: Any, row: int, age: int) -> Any:
+    """Take what an account's own shard knows of its age, unless this is that shard and it has facts."""
+    if row != NIL and s.accounts[row].age_source == 0:
+        s.accounts[row].age = age
 
 
 @njit
@@ -103,7 +119,6 @@ def probe_events(
     events: Any,
     text: Any,
     start: int,
-    tick: int,
     out: Any,
     asks: Any,
     n: int,
@@ -115,7 +130,7 @@ def probe_events(
 
     Parameters
     ----------
-    s, events, text, start, tick, scratch
+    s, events, text, start, scratch
         As for `graph.local.process_events`.
     out : ndarray of FEATURES
         Room for one row; only an erased account has one at this step.
@@ -145,7 +160,8 @@ def probe_events(
                 room = np.int64(s.accounts[row].friends) + 1
         if n + room > len(asks) or h + room * 1024 > len(hashes):
             return i, 0, n, h, ANSWERS_FULL
-        if v[Var.CLOCK] >= 0 and tick <= e.time <= v[Var.CLOCK] + v[Var.MAX_JUMP]:
+        passes = e.time >= v[Var.TICK] and v[Var.CLOCK] >= 0
+        if passes and landing(s, e.time, e.actor) >= v[Var.TICK] and not is_known(s, e.event):
             return i, 0, n, h, TICK
         if not remember(s, e.event):
             v[Var.N_DUPLICATE] += 1
@@ -164,7 +180,7 @@ def probe_events(
                 detach_pair(s, s.newest[s.accounts[a].activity])
             while s.accounts[a].friends:
                 other = np.int64(s.pool[np.int64(s.accounts[a].friends_at)])
-                start_ask(asks[n], e, time, late)
+                start_ask(asks[n], e, time, late, 0)
                 asks[n].kind = FRIENDSHIP_REMOVED
                 asks[n].target = s.accounts[other].hash
                 asks[n].target_len = 0
@@ -175,7 +191,7 @@ def probe_events(
                 asks[n].hashes_at = h
                 h = put_hashes(s, drawn, k, hashes, h)
                 n += 1
-            start_ask(asks[n], e, time, late)
+            start_ask(asks[n], e, time, late, 0)
             return i + 1, 1, n + 1, h, DONE
         a = intern_account(s, e.actor, text, e.actor_at, e.actor_len)
         s.accounts[a].seen = max(np.int64(s.accounts[a].seen), time // 1000)
@@ -187,6 +203,11 @@ def probe_events(
         if kind == REQUEST_CANCELLED:
             if b != NIL:
                 cancel_contact(s, a, b, time)
+                if is_news(s, b, e.target_age):
+                    s.accounts[b].age = e.target_age
+                    start_ask(asks[n], e, time, late, np.int64(s.accounts[a].age))
+                    asks[n].kind = ACCOUNT_UPDATED
+                    n += 1
             continue
         if kind in (MESSAGE_SENT, REQUEST_SENT):
             if late:
@@ -195,11 +216,16 @@ def probe_events(
                 p = find_pair(s, a, b)
                 if p != NIL and s.pairs[p].flags & CONTACT:
                     touch(s, p, time)
+                    if is_news(s, b, e.target_age):
+                        s.accounts[b].age = e.target_age
+                        start_ask(asks[n], e, time, late, np.int64(s.accounts[a].age))
+                        asks[n].kind = ACCOUNT_UPDATED
+                        n += 1
                     continue
         k = 0
         m = 0
         ask = asks[n]
-        start_ask(ask, e, time, late)
+        start_ask(ask, e, time, late, np.int64(s.accounts[a].age))
         ask.friends = s.accounts[a].friends
         if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED):
             b = intern_account(s, e.target, text, e.target_at, e.target_len)
@@ -233,7 +259,9 @@ def follow_time(s: Any, time: int) -> Any:
         place_cursors(s, time)
         s.vars[Var.ROTATE_AT] = time + s.vars[Var.LATENESS]
         s.vars[Var.SUPPORT] = 1
-    elif time > clock:
+        return
+    s.vars[Var.SUPPORT] = min(s.vars[Var.SUPPORT] + 1, WITNESSES)
+    if time > clock:
         advance(s, time)
 
 
@@ -254,7 +282,7 @@ def put_triangles(replies: Any, r: int, ask: Any, key: Any, by: int) -> Any:
 
 @njit
 def resolve_rows(
-    s: Any, asks: Any, text: Any, hashes: Any, start: int, tick: int, out: Any, replies: Any, r: int, scratch: Any
+    s: Any, asks: Any, text: Any, hashes: Any, start: int, out: Any, replies: Any, r: int, scratch: Any
 ) -> Any:
     """Take asks at the target's shard.
 
@@ -282,8 +310,10 @@ def resolve_rows(
                 return i, n, r, POOL_FULL
         if r + k + 2 > len(replies):
             return i, n, r, ANSWERS_FULL
-        if ask.time >= tick:
+        if 0 <= s.vars[Var.TICK] <= ask.time:
             return i, n, r, TICK
+        if kind == ACCOUNT_DELETED and n > 0:
+            return i, n, r, FLUSH
         time = np.int64(ask.time)
         follow_time(s, time)
         if kind == ACCOUNT_DELETED:
@@ -306,27 +336,33 @@ def resolve_rows(
             continue
         b = intern_account(s, ask.target, text, ask.target_at, ask.target_len)
         learn_age(s, b, ask.target_age)
+        if kind == ACCOUNT_UPDATED:  # the age was all there was to say
+            continue
         if kind in (MESSAGE_SENT, REQUEST_SENT):
             a = find_account(s, ask.actor)
+            learn_foreign_age(s, a, ask.actor_age)
             get_rows(s, hashes, ask.hashes_at, k, drawn)
             get_rows(s, hashes, ask.hashes_at + k, m, recent)
-            friend, mutual, links, reverse = resolve_contact(
-                s, a, b, drawn, k, np.int64(ask.friends), recent, m, common
+            friend, mutual, links, reverse, answered = resolve_contact(
+                s, a, b, time, drawn, k, np.int64(ask.friends), recent, m, common
             )
             if reverse != NIL and answer(s, reverse, BIT_REPLIED):
                 write_row(s, out, n, b, ask, time, i, reverse, False)
                 n += 1
             replies[r] = ask
             replies[r].drawn = 0
-            replies[r].recent = m
+            replies[r].recent = 0
+            replies[r].links_of = m
             replies[r].links = links
             replies[r].mutual = ask.mutual if ask.mutual >= 0 else mutual
             replies[r].friend = friend
             replies[r].reverse = reverse != NIL
+            replies[r].answered = answered
             replies[r].target_age = s.accounts[b].age
             r += 1
             continue
         a = intern_account(s, ask.actor, text, ask.actor_at, ask.actor_len)
+        learn_foreign_age(s, a, ask.actor_age)
         if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and not is_friend(s, b, a):
             get_rows(s, hashes, ask.hashes_at, k, drawn)
             closed = common_friends(s, b, drawn, k, common)
@@ -345,12 +381,12 @@ def resolve_rows(
 
 
 @njit
-def assess_rows(s: Any, replies: Any, text: Any, start: int, tick: int, out: Any) -> Any:
+def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any) -> Any:
     """Take answers back at the actor's shard; return position, rows written to `out`, code."""
     n = 0
     for i in range(start, len(replies)):
         reply = replies[i]
-        if reply.time >= tick:
+        if 0 <= s.vars[Var.TICK] <= reply.time:
             return i, n, TICK
         time = np.int64(reply.time)
         follow_time(s, time)
@@ -364,12 +400,15 @@ def assess_rows(s: Any, replies: Any, text: Any, start: int, tick: int, out: Any
             s.vars[Var.N_LATE] += 1
             continue
         b = intern_account(s, reply.target, text, reply.target_at, reply.target_len)
-        if s.accounts[b].age_source == 0:
-            s.accounts[b].age = reply.target_age
+        learn_foreign_age(s, b, reply.target_age)
         p = find_pair(s, a, b)
-        if p != NIL and s.pairs[p].flags & CONTACT:
-            touch(s, p, time)
-            continue
+        if p != NIL:
+            if s.pairs[p].flags & CONTACT:
+                touch(s, p, time)
+                continue
+            for j in range(n):  # its row is about to be replaced, and is no evidence
+                if out[j].pair == p:
+                    out[j].pair = s.pairs[p].earlier
         stranger = not reply.friend and reply.mutual == 0 and not reply.reverse
         p = assess_contact(
             s,
@@ -379,9 +418,11 @@ def assess_rows(s: Any, replies: Any, text: Any, start: int, tick: int, out: Any
             text,
             reply.event_at,
             reply.event_len,
+            reply.kind == REQUEST_SENT,
             stranger,
+            reply.answered != 0,
             np.int64(reply.links),
-            np.int64(reply.recent),
+            np.int64(reply.links_of),
             np.int64(reply.target_age),
         )
         s.vars[Var.N_FIRST] += 1

@@ -45,16 +45,18 @@ ASK: Final = np.dtype(
         ("drawn", "<u2"),  # hashes of the actor's friends ...
         ("recent", "<u2"),  # ... and then of its recent targets, from hashes_at on
         ("links", "<u2"),  # answer: how many of the recent targets are friends of the target
+        ("links_of", "<u2"),  # ... and how many recent targets were asked about
         ("hashes_at", "<u4"),
         ("friends", "<u4"),  # how many friends the actor has
         ("mutual", "<i4"),  # ask: as the platform says, or -1; answer: mutual friends
         ("triangles", "<i4"),  # answer: change of the actor's triangles
         ("kind", "u1"),  # EventKind; 0 in an answer that only changes triangles
-        ("actor_age", "u1"),
+        ("actor_age", "u1"),  # as the actor's shard knows it
         ("target_age", "u1"),
         ("late", "u1"),
         ("friend", "u1"),  # answer: they are friends
         ("reverse", "u1"),  # answer: the target had reached out first
+        ("answered", "u1"),  # answer: the target has answered already
     ]
 )
 """One row of an ask or an answer."""

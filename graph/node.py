@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from graph.batch import EventKind
 from graph.exchange import ANSWERS_FULL, assess_rows, probe_events, resolve_rows
-from graph.local import DONE, POOL_FULL
+from graph.local import POOL_FULL, TICK
 from graph.message import ASK, Kind, Message, owner_of, split_rows
 from graph.shard import SLICE, Rows, Settings, Shard, Tick
 from graph.state import FEATURES
@@ -87,17 +87,12 @@ class Node:
                 yield from self._assess(rows, message)
         yield self._outgoing(message, offset)
 
-    def _ready(self, rows: NDArray[np.void], at: int) -> int:
-        """Return the next tick, setting the first."""
-        return self.shard.tick_from(int(rows["time"][at]))
-
     def _probe(self, rows: NDArray[np.void], text: NDArray[np.uint8]) -> Iterator[Rows | Tick]:
         at = n = h = 0
         out = np.empty(1, FEATURES)
         while at < len(rows):
-            tick = self._ready(rows, at)
             at, found, n, h, code = probe_events(
-                self.shard.state, rows, text, at, tick, out, self._asks, n, self._hashes, h, self._scratch
+                self.shard.state, rows, text, at, out, self._asks, n, self._hashes, h, self._scratch
             )
             if found:
                 yield Rows(out)
@@ -110,17 +105,16 @@ class Node:
                 else:
                     self._asks = np.empty(2 * len(self._asks), ASK)
                     self._hashes = np.empty(2 * len(self._hashes), np.uint64)
-            elif code != DONE:
-                yield from self.shard.pass_ticks(int(rows["time"][at]))
+            elif code == TICK:
+                yield from self.shard.pass_ticks_before(rows[at])
         self._flush(n, h)
 
     def _resolve(self, rows: NDArray[np.void], message: Message) -> Iterator[Rows | Tick]:
         at = r = 0
         out = np.empty(len(rows), FEATURES)
         while at < len(rows):
-            tick = self._ready(rows, at)
             at, found, r, code = resolve_rows(
-                self.shard.state, rows, message.text, message.hashes, at, tick, out, self._asks, r, self._scratch
+                self.shard.state, rows, message.text, message.hashes, at, out, self._asks, r, self._scratch
             )
             if found:
                 yield Rows(out[:found])
@@ -132,7 +126,7 @@ class Node:
                     r = 0
                 else:
                     self._asks = np.empty(2 * len(self._asks), ASK)
-            elif code != DONE:
+            elif code == TICK:
                 yield from self.shard.pass_ticks(int(rows["time"][at]))
         self._flush(r, 0)
 
@@ -140,11 +134,10 @@ class Node:
         at = 0
         out = np.empty(len(rows), FEATURES)
         while at < len(rows):
-            tick = self._ready(rows, at)
-            at, found, code = assess_rows(self.shard.state, rows, message.text, at, tick, out)
+            at, found, code = assess_rows(self.shard.state, rows, message.text, at, out)
             if found:
                 yield Rows(out[:found])
-            if code != DONE:
+            if code == TICK:
                 yield from self.shard.pass_ticks(int(rows["time"][at]))
 
     def _flush(self, n: int, h: int) -> None:
@@ -166,8 +159,8 @@ class Node:
         else:
             to = owner_of(rows["actor"], self.shards)
         return [
-            (shard, Message(kind, self.index, offset, part, *columns))
-            for shard, part, *columns in split_rows(rows, to, message.text, hashes)
+            (shard, Message(kind, self.index, offset, part, some, text, their))
+            for shard, part, some, text, their in split_rows(rows, to, message.text, hashes)
         ]
 
     def _address_asks(self, rows: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:

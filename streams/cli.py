@@ -53,13 +53,12 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 2 usage or unreadable input, 1 anything else."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
+        # without standalone mode, click hands back the code of an early exit
+        status = cli.main(standalone_mode=False)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as problem:
         message = " ".join(problem.format_message().split())
         print(f"kithwatch: {message}", file=sys.stderr)
         sys.exit(problem.exit_code)
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
