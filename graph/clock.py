@@ -25,7 +25,7 @@ from graph.calendar import add_targets, advance, link_first, link_last, place_cu
 from graph.jit import njit
 from graph.state import CONTACT, COUNTED_BITS, IGNORED, LIVE, NIL, Var
 
-__all__ = ["IN_TIME", "LATE", "is_known", "jump", "keep_time", "landing", "refill", "remember"]
+__all__ = ["IN_TIME", "LATE", "WITNESSES", "is_known", "jump", "keep_time", "landing", "refill", "remember"]
 
 IN_TIME: Final = 0
 LATE: Final = 1

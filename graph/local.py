@@ -8,7 +8,7 @@ import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
-from graph.clock import LATE, is_known, keep_time, landing, remember
+from graph.clock import LATE, WITNESSES, is_known, keep_time, landing, remember
 from graph.contacts import (
     BIT_REPLIED,
     answer,
@@ -61,13 +61,16 @@ def update_facts(s: Any, row: int, event: Any) -> Any:
 
 @njit
 def takes_away(s: Any, e: Any) -> Any:
-    """Tell whether an event takes away contacts that rows written before it rest on."""
+    """Tell whether an event takes away contacts that rows written before it rest on, or sets the clock back."""
+    v = s.vars
+    if v[Var.SUPPORT] < WITNESSES and e.time < v[Var.CLOCK] - v[Var.LATENESS]:
+        return True
     if e.kind == ACCOUNT_DELETED:
         return find_account(s, e.actor) != NIL
     if e.kind == REQUEST_CANCELLED:
         a, b = find_account(s, e.actor), find_account(s, e.target)
         if a != NIL and b != NIL:
-            return is_withdrawal(s, find_pair(s, a, b), min(e.time, s.vars[Var.CLOCK]))
+            return is_withdrawal(s, find_pair(s, a, b), min(e.time, v[Var.CLOCK]))
     return False
 
 
@@ -149,7 +152,7 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
         passes = e.time >= v[Var.TICK] and v[Var.CLOCK] >= 0
         if passes and landing(s, e.time, e.actor) >= v[Var.TICK] and not is_known(s, e.event):
             return i, n, TICK
-        if n > 0 and kind in (ACCOUNT_DELETED, REQUEST_CANCELLED) and takes_away(s, e):
+        if n > 0 and (kind in (ACCOUNT_DELETED, REQUEST_CANCELLED) or v[Var.SUPPORT] < WITNESSES) and takes_away(s, e):
             return i, n, FLUSH
         if not remember(s, e.event):
             v[Var.N_DUPLICATE] += 1
