@@ -11,7 +11,7 @@ import datetime
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import numpy as np
@@ -137,12 +137,13 @@ class EventDecoder:
         ValueError
             When the records together hold more than 4 GiB.
         """
+        values = cast(Sequence[bytes], records)
         try:
-            padded = b"".join((*records, bytes(PADDING)))  # type: ignore[arg-type]  # None is the rare case, below
-        except TypeError:
-            records = [record or b"" for record in records]
-            padded = b"".join((*records, bytes(PADDING)))
-        ends = np.fromiter(map(len, records), np.int64, len(records)).cumsum()  # type: ignore[arg-type]  # likewise
+            padded = b"".join((*values, bytes(PADDING)))
+        except TypeError:  # None is rare: to look for it first costs more
+            values = [record or b"" for record in records]
+            padded = b"".join((*values, bytes(PADDING)))
+        ends = np.fromiter(map(len, values), np.int64, len(values)).cumsum()
         starts = np.zeros_like(ends)
         starts[1:] = ends[:-1]
         decoded = self._decode(padded, starts, ends, not_after, lines=False)
