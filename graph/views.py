@@ -42,6 +42,11 @@ def flag_names(flags: int) -> list[str]:
     return [name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1]
 
 
+def _band(age: int) -> str:
+    """Return an age band's name in the contract, such as `13_15`."""
+    return AgeBand(age).name.lower().removeprefix("age_")
+
+
 def friends_of(shard: Shard, row: int) -> list[int]:
     """Return the rows of an account's friends, in rising order."""
     account = shard.state.accounts[row]
@@ -55,6 +60,11 @@ def contacts_of(shard: Shard, row: int) -> Iterator[int]:
     activity = int(s.accounts["activity"][row])
     if activity != NIL:
         yield from _back_from(shard, int(s.newest[activity]))
+
+
+def _reached(shard: Shard, row: int) -> Iterator[int]:
+    """Yield the contacts with which an account reached out: not those of which only a block or report is known."""
+    return (p for p in contacts_of(shard, row) if shard.state.pairs["flags"][p] & CONTACT)
 
 
 def _back_from(shard: Shard, pair: int) -> Iterator[int]:
@@ -173,8 +183,7 @@ def co_targets(shard: Shard, row: int) -> dict[int, int]:
     Reads every contact held, once.
     """
     s = shard.state
-    mine = [p for p in contacts_of(shard, row) if s.pairs["flags"][p] & CONTACT]
-    targets = s.pairs["target"][mine]
+    targets = s.pairs["target"][list(_reached(shard, row))]
     held = _held(shard)
     there = held[np.isin(s.pairs["target"][held], targets)]
     counted = Counter(s.owner[s.pairs["activity"][there]].tolist())
@@ -194,7 +203,7 @@ def _contact_attributes(shard: Shard, p: int) -> dict[str, Any]:
         "first": int(pair["first"]),
         "last": int(pair["last"]),
         "flags": flag_names(int(pair["flags"])),
-        "target_age": AgeBand(int(shard.state.accounts["age"][int(pair["target"])])).name.lower(),
+        "target_age": _band(int(shard.state.accounts["age"][int(pair["target"])])),
     }
 
 
@@ -203,7 +212,7 @@ def _node_attributes(shard: Shard, row: int) -> dict[str, Any]:
     roles = Role(int(account["roles"]))
     return {
         "id": shard.name(row),
-        "age_band": AgeBand(int(account["age"])).name.lower(),
+        "age_band": _band(int(account["age"])),
         "roles": [str(role.name).lower() for role in Role if role in roles],
         "friends": int(account["friends"]),
         "clustering": clustering(shard, row),
@@ -236,7 +245,7 @@ def ego(shard: Shard, row: int, *, radius: int = 1, max_nodes: int = 200) -> nx.
     for step in range(1, radius + 1):
         reached: list[int] = []
         for at in edge:
-            targets = (int(shard.state.pairs["target"][p]) for p in contacts_of(shard, at))
+            targets = (int(shard.state.pairs["target"][p]) for p in _reached(shard, at))
             for other in (*targets, *friends_of(shard, at)):
                 if other not in distance and state[other] == LIVE and len(distance) < max_nodes:
                     distance[other] = step
@@ -247,7 +256,7 @@ def ego(shard: Shard, row: int, *, radius: int = 1, max_nodes: int = 200) -> nx.
         graph.add_node(node, **_node_attributes(shard, node), distance=steps)
     graph.add_edges_from((a, b, {"kind": "friendship"}) for a, b in _friendships(shard, distance))
     for node in distance:
-        for p in contacts_of(shard, node):
+        for p in _reached(shard, node):
             target = int(shard.state.pairs["target"][p])
             if target in distance:
                 graph.add_edge(node, target, kind="contact", **_contact_attributes(shard, p))
