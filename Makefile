@@ -6,7 +6,9 @@ BIN := .venv/bin
 
 .PHONY: setup demo test lint types check schemas bench clean
 
-setup: .venv/.stamp ## a virtual environment with everything in it
+KERNELS := $(wildcard graph/*.py detectors/*.py streams/*.py)
+
+setup: .venv/.warm ## a virtual environment with everything in it, and the kernels compiled
 
 .uv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
@@ -16,6 +18,12 @@ setup: .venv/.stamp ## a virtual environment with everything in it
 
 .venv/.stamp: pyproject.toml uv.lock .uv/bin/uv
 	$(UV) sync --quiet --frozen --python $(PYTHON)
+	@touch $@
+
+# compiling takes about a minute, once: what is compiled lies in the user's cache folder (KITHWATCH_CACHE_DIR)
+.venv/.warm: .venv/.stamp $(KERNELS)
+	@echo "compiling ..."
+	@$(BIN)/python -m streams.warm
 	@touch $@
 
 demo: setup ## embedded broker, worker, simulated platform, live display; Ctrl-C ends it

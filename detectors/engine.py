@@ -10,7 +10,7 @@ from graph.views import evidence
 
 from detectors.baseline import Baseline
 from detectors.cohorts import cohort_of
-from detectors.detector import Detector
+from detectors.detector import Detector, Scored
 from detectors.episodes import FlagRecord, Ledger, flag_id
 from detectors.mass_add import MassAddDetector
 from detectors.minor_targeting import MinorTargetingDetector
@@ -75,7 +75,7 @@ class Engine:
     def detect(self, rows: Rows) -> Iterator[FlagRecord]:
         """Score rows with all detectors and yield the flags they lead to, in the order of rows."""
         table = FeatureTable(rows.table)
-        found = []
+        found: list[tuple[int, int, Scored]] = []
         for d, detector in enumerate(self.detectors):
             scored = detector.score(table, self.baseline)
             hits = np.flatnonzero(scored.nats >= self.lowest)

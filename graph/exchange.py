@@ -153,7 +153,7 @@ def probe_events(
             row = find_account(s, e.actor)
             if v[Var.POOL_TOP] + (4 if row == NIL else pool_need(s, row)) > len(s.pool):
                 return i, 0, n, h, POOL_FULL
-        room = 1
+        room: Any = 1
         if kind == ACCOUNT_DELETED:
             row = find_account(s, e.actor)
             if row != NIL:

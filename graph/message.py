@@ -109,7 +109,7 @@ def owner_of(key: NDArray[np.uint64], shards: int) -> NDArray[np.int64]:
 @njit
 def pack_text(rows: Any, text: Any, out: Any) -> Any:
     """Copy the texts that `rows` point to into `out`, and point the rows there; return the bytes used."""
-    top = 0
+    top: Any = 0
     for i in range(len(rows)):
         r = rows[i]
         n = np.int64(r.event_len)
@@ -130,7 +130,7 @@ def pack_text(rows: Any, text: Any, out: Any) -> Any:
 @njit
 def pack_hashes(rows: Any, hashes: Any, out: Any) -> Any:
     """Copy the hashes that `rows` point to into `out`, and point the rows there; return how many."""
-    top = 0
+    top: Any = 0
     for i in range(len(rows)):
         r = rows[i]
         n = np.int64(r.drawn) + np.int64(r.recent)

@@ -68,12 +68,12 @@ class Feeder(threading.Thread):
         self.problem: str | None = None
         self.stopping = threading.Event()
         self._events = live_events(start=start, seed=seed, accounts=accounts)
-        self._bootstrap = bootstrap
+        self._servers = bootstrap
 
     def run(self) -> None:
         """Send until told to stop."""
         try:
-            producer = KafkaProducer(bootstrap_servers=self._bootstrap, linger_ms=20, batch_size=1 << 16)
+            producer = KafkaProducer(bootstrap_servers=self._servers, linger_ms=20, batch_size=1 << 16)
             with suppress(StopIteration):
                 self._send_all(producer)
             producer.flush(timeout=5)
@@ -107,13 +107,13 @@ class Inbox(threading.Thread):
         self.stopping = threading.Event()
         self.flags: dict[str, Flag] = {}
         self.newest: deque[Flag] = deque(maxlen=200)
-        self._bootstrap = bootstrap
+        self._servers = bootstrap
         self._on_flag = on_flag
 
     def run(self) -> None:
         """Read until told to stop."""
         consumer = KafkaConsumer(
-            TopicNames().flags, bootstrap_servers=self._bootstrap, group_id=None, auto_offset_reset="earliest"
+            TopicNames().flags, bootstrap_servers=self._servers, group_id=None, auto_offset_reset="earliest"
         )
         while not self.stopping.is_set():
             try:
