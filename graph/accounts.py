@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from graph.batch import NOT_GIVEN
-from graph.jit import njit
+from graph.jit import copy, njit
 from graph.state import DELETED, FREE, LIVE, NIL, Var
 
-__all__ = ["erase_text", "find_account", "intern_account", "learn_age", "put_text", "release_account"]
+__all__ = [
+    "PACKED",
+    "erase_text",
+    "find_account",
+    "intern_account",
+    "learn_age",
+    "put_text",
+    "release_account",
+    "text_length",
+]
+
+PACKED: Final = 0x8000
+"""In a reference to a text: it is a UUID, as its 16 bytes."""
 
 
 @njit
@@ -38,19 +50,64 @@ def find_account(s: Any, key: Any) -> Any:
 
 
 @njit
+def nibble(byte: int) -> Any:
+    """Return what a lower-case hexadecimal digit stands for, or -1."""
+    if 48 <= byte <= 57:
+        return byte - 48
+    return byte - 87 if 97 <= byte <= 102 else -1
+
+
+@njit
+def pack_uuid(text: Any, at: int, arena: Any, start: int) -> Any:
+    """Write the 16 bytes of a lower-case UUID of 36 characters; return False if it is none."""
+    digits = 0
+    high = 0
+    for i in range(36):
+        byte = np.int64(text[at + i])
+        if i in (8, 13, 18, 23):
+            if byte != 45:
+                return False
+            continue
+        value = nibble(byte)
+        if value < 0:
+            return False
+        if digits & 1:
+            arena[start + (digits >> 1)] = high | value
+        else:
+            high = value << 4
+        digits += 1
+    return True
+
+
+@njit
 def put_text(s: Any, text: Any, at: int, length: int) -> Any:
-    """Copy an id's bytes into the arena and return its reference (offset << 16 | length)."""
+    """Copy an id's bytes into the arena and return its reference.
+
+    A reference is offset << 16 | bytes, with `PACKED` set where a UUID stands as its 16 bytes.
+    """
     start = s.vars[Var.TEXT_TOP]
-    s.text[start : start + length] = text[at : at + length]
-    s.vars[Var.TEXT_TOP] = start + length
-    return np.uint64((start << 16) | length)
+    kept: Any = np.int64(length)
+    mark = 0
+    if length == 36 and pack_uuid(text, at, s.text, start):
+        kept = 16
+        mark = PACKED
+    else:
+        copy(text, at, length, s.text, start)
+    s.vars[Var.TEXT_TOP] = start + kept
+    return np.uint64((start << 16) | mark | kept)
+
+
+@njit
+def text_length(reference: Any) -> Any:
+    """Return how many bytes of the arena a reference stands for."""
+    return np.int64(reference & np.uint64(PACKED - 1))
 
 
 @njit
 def erase_text(s: Any, reference: Any) -> Any:
     """Overwrite a text in the arena with zeros and count its bytes as dead."""
     start = np.int64(reference >> np.uint64(16))
-    length = np.int64(reference & np.uint64(0xFFFF))
+    length = text_length(reference)
     s.text[start : start + length] = 0
     s.vars[Var.TEXT_DEAD] += length
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from graph.accounts import find_account
+from graph.accounts import PACKED, find_account
 from graph.calendar import CURSORS, FIRST_7D, HORIZON, LAST_1H
 from graph.pairs import find_pair
 from graph.shard import Shard
@@ -178,8 +178,8 @@ def _text(shard: Shard) -> Iterator[str]:
     s, v = shard.state, shard.state.vars
     live = s.accounts["state"] == LIVE
     held = s.pairs["activity"][: int(v[Var.PAIRS_TOP])] != NIL
-    names = (s.accounts["text"][live] & np.uint64(0xFFFF)).sum()
-    events = (s.pairs["event"][: int(v[Var.PAIRS_TOP])][held] & np.uint64(0xFFFF)).sum()
+    names = (s.accounts["text"][live] & np.uint64(PACKED - 1)).sum()
+    events = (s.pairs["event"][: int(v[Var.PAIRS_TOP])][held] & np.uint64(PACKED - 1)).sum()
     if int(names + events) != int(v[Var.TEXT_TOP] - v[Var.TEXT_DEAD]):
         yield "the text arena holds bytes that nothing refers to, uncounted"
     if int(events) != int(v[Var.TEXT_EVENTS]):

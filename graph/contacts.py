@@ -28,7 +28,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from graph.accounts import bury_account, put_text, release_account
+from graph.accounts import bury_account, put_text, release_account, text_length
 from graph.batch import EventKind
 from graph.calendar import (
     ANSWER,
@@ -253,7 +253,7 @@ def assess_contact(
     event = np.uint64(0)
     if stranger:
         event = put_text(s, text, event_at, event_len)
-        s.vars[Var.TEXT_EVENTS] += event_len
+        s.vars[Var.TEXT_EVENTS] += text_length(event)
     p = add_pair(s, actor, target, time, event) if p == NIL else renew_pair(s, p, actor, target, time, event)
     link_first(s, p)
     link_last(s, p)
@@ -341,10 +341,12 @@ def write_row(s: Any, out: Any, n: int, row: int, event: Any, time: int, source:
     r = out[n]
     activity = account.activity
     if activity == NIL:
-        r.counts[:] = 0
+        for column in range(len(r.counts)):
+            r.counts[column] = 0
         r.pair = NIL
     else:
-        r.counts[:] = s.counts[activity]
+        for column in range(len(r.counts)):
+            r.counts[column] = s.counts[activity, column]
         # a contact that no window holds is no evidence, and its row may be another's before this one is read
         newest = s.newest[activity]
         held = s.pairs[newest].first > s.cursor_at[FIRST_7D] - s.vars[Var.LATENESS]

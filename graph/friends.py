@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from graph.accounts import unref
-from graph.jit import njit
+from graph.jit import copy, njit
 from graph.state import NIL, Var
 
 __all__ = ["SAMPLE", "add_friend", "befriend", "draw_friends", "is_friend", "pool_need", "unfriend"]
@@ -87,7 +87,7 @@ def add_friend(s: Any, row: int, other: int) -> Any:
     if size_class == 255 or count == 4 << size_class:
         bigger = 0 if size_class == 255 else size_class + 1
         moved = take_list(s, bigger)
-        s.pool[moved : moved + count] = s.pool[at : at + count]
+        copy(s.pool, at, count, s.pool, moved)  # of two lists
         if size_class != 255:
             give_list(s, at, size_class)
         found += moved - at
@@ -128,7 +128,7 @@ def draw_friends(s: Any, row: int, drawn: Any) -> Any:
     account = s.accounts[row]
     at, count = np.int64(account.friends_at), np.int64(account.friends)
     if count <= SAMPLE:
-        drawn[:count] = s.pool[at : at + count]
+        copy(s.pool, at, count, drawn, 0)
         return count
     limit = np.uint64(np.float64(SAMPLE) / np.float64(count) * 18446744073709551615.0)
     n = 0
@@ -141,8 +141,30 @@ def draw_friends(s: Any, row: int, drawn: Any) -> Any:
 
 @njit
 def common_friends(s: Any, row: int, drawn: Any, n: int, common: Any) -> Any:
-    """Write those of `drawn[:n]` that are friends of `row` into `common`; return how many."""
+    """Write those of `drawn[:n]` that are friends of `row` into `common`; return how many.
+
+    Two sorted lists of like length are merged: what is drawn on the same shard is sorted, what was sent may not be.
+    """
+    account = s.accounts[row]
+    at, count = np.int64(account.friends_at), np.int64(account.friends)
     found = 0
+    rising = count < 8 * n
+    for i in range(1, n):
+        rising &= drawn[i - 1] < drawn[i]
+    if rising:
+        i = 0
+        j = at
+        while i < n and j < at + count:
+            if drawn[i] == s.pool[j]:
+                common[found] = drawn[i]
+                found += 1
+                i += 1
+                j += 1
+            elif drawn[i] < s.pool[j]:
+                i += 1
+            else:
+                j += 1
+        return found
     for i in range(n):
         if is_friend(s, row, drawn[i]):
             common[found] = drawn[i]

@@ -98,8 +98,11 @@ def process_contact(
         for j in range(n):  # its row is about to be replaced, and is no evidence
             if out[j].pair == p:
                 out[j].pair = s.pairs[p].earlier
-    k = draw_friends(s, a, drawn)
-    m = draw_recent(s, a, recent)
+    k = 0
+    m = 0
+    if s.accounts[b].friends:  # or they have none in common, and none of the others is a friend
+        k = draw_friends(s, a, drawn)
+        m = draw_recent(s, a, recent)
     friend, mutual, links, reverse, answered = resolve_contact(
         s, a, b, time, drawn, k, np.int64(s.accounts[a].friends), recent, m, common
     )

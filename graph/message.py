@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.batch import EventBatch
-from graph.jit import njit
+from graph.jit import copy, njit
 
 __all__ = ["ASK", "Kind", "Message", "owner_of", "split_events", "split_rows"]
 
@@ -113,15 +113,15 @@ def pack_text(rows: Any, text: Any, out: Any) -> Any:
     for i in range(len(rows)):
         r = rows[i]
         n = np.int64(r.event_len)
-        out[top : top + n] = text[r.event_at : r.event_at + n]
+        copy(text, r.event_at, n, out, top)
         r.event_at = top
         top += n
         n = np.int64(r.actor_len)
-        out[top : top + n] = text[r.actor_at : r.actor_at + n]
+        copy(text, r.actor_at, n, out, top)
         r.actor_at = top
         top += n
         n = np.int64(r.target_len)
-        out[top : top + n] = text[r.target_at : r.target_at + n]
+        copy(text, r.target_at, n, out, top)
         r.target_at = top
         top += n
     return top
@@ -134,7 +134,7 @@ def pack_hashes(rows: Any, hashes: Any, out: Any) -> Any:
     for i in range(len(rows)):
         r = rows[i]
         n = np.int64(r.drawn) + np.int64(r.recent)
-        out[top : top + n] = hashes[r.hashes_at : r.hashes_at + n]
+        copy(hashes, r.hashes_at, n, out, top)
         r.hashes_at = top
         top += n
     return top

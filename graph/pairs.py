@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graph.accounts import erase_text, slot_of, unref
+from graph.accounts import erase_text, slot_of, text_length, unref
 from graph.jit import njit
 from graph.state import NIL, Var
 
@@ -123,7 +123,7 @@ def erase_event(s: Any, row: int) -> Any:
     """Erase the event id that a contact refers to, if it does."""
     pair = s.pairs[row]
     if pair.event:
-        s.vars[Var.TEXT_EVENTS] -= np.int64(pair.event & np.uint64(0xFFFF))
+        s.vars[Var.TEXT_EVENTS] -= text_length(pair.event)
         erase_text(s, pair.event)
         pair.event = 0
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.accounts import find_account, index_accounts
+from graph.accounts import PACKED, find_account, index_accounts
 from graph.batch import EventBatch
 from graph.calendar import advance
 from graph.clock import jump, landing, refill
@@ -132,17 +133,21 @@ class Shard:
 
     @property
     def nbytes(self) -> dict[str, int]:
-        """Bytes allocated: for accounts, contacts, friendships, and to know second deliveries."""
-        s = self.state
-        text = s.text.nbytes
+        """Bytes allocated: for accounts, contacts, friendships, and to know second deliveries.
+
+        Room in the text arena is split as what is used of it: ids of accounts, and of contacts' events.
+        """
+        s, v = self.state, self.state.vars
+        used = max(1, int(v[Var.TEXT_TOP] - v[Var.TEXT_DEAD]))
+        events = s.text.nbytes * int(v[Var.TEXT_EVENTS]) // used
         return {
             "accounts": s.accounts.nbytes
             + s.account_index.nbytes
             + s.counts.nbytes
             + s.owner.nbytes
             + s.newest.nbytes
-            + text,
-            "contacts": s.pairs.nbytes + s.pair_index.nbytes + s.buckets.nbytes,
+            + (s.text.nbytes - events),
+            "contacts": s.pairs.nbytes + s.pair_index.nbytes + s.buckets.nbytes + events,
             "friendships": s.pool.nbytes,
             "deduplication": s.seen.nbytes,
         }
@@ -277,8 +282,9 @@ class Shard:
 
     def read_text(self, reference: int) -> str:
         """Return a text of the arena; empty for reference 0."""
-        start, length = reference >> 16, reference & 0xFFFF
-        return self.state.text[start : start + length].tobytes().decode()
+        start, length = reference >> 16, reference & (PACKED - 1)
+        raw = self.state.text[start : start + length].tobytes()
+        return str(UUID(bytes=raw)) if reference & PACKED else raw.decode()
 
     def counts(self, row: int) -> dict[str, int]:
         """Return the window counts of the account in `row`, as of the clock."""

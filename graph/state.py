@@ -1,10 +1,10 @@
 """The flat arrays of one shard: dtypes, what each column means, and how they grow.
 
 Nothing here holds Python objects. Rows are addressed by dense indices (`account`, `pair`, `activity`),
-freed rows are chained into free lists, and every array grows by half when the next slice of events
+freed rows are chained into free lists, and every array grows (see `grown`) when the next slice of events
 might not fit. Sizes on one line each, since memory is a promise (see `benchmarks/memory.py`):
 
-* an account is 50 bytes, its id's text, and 4 bytes a slot of the index;
+* an account is 50 bytes, its id's text (16 for a UUID), and 4 bytes a slot of the index;
 * an account with contacts has an activity row besides, of 104 bytes;
 * a contact (a pair: one actor, one target) is 56 bytes, its event id's text while that may be shown
   as evidence, and 4 bytes a slot of the index;
@@ -69,7 +69,7 @@ FIRST_COLUMN: Final = (0, 4, 14)
 ACCOUNT: Final = np.dtype(
     [
         ("hash", "<u8"),  # 0: a free row, or a deleted account that contacts still name
-        ("text", "<u8"),  # offset << 16 | length, in the text arena
+        ("text", "<u8"),  # offset << 16 | length, in the text arena (see `graph.accounts.put_text`)
         ("seen", "<u4"),  # last sign of life, epoch seconds
         ("created", "<u4"),  # epoch seconds, 0: unknown
         ("friends_at", "<u4"),  # where the sorted neighbour list begins in the pool
@@ -203,6 +203,7 @@ BUCKET_BITS: Final = 16  # a bucket is 65.5 s
 BUCKETS: Final = 1 << 16  # 49.7 days
 
 MAX_HORIZON: Final = 45 * DAY
+LARGE: Final = 1 << 22
 
 
 def create(
@@ -273,10 +274,14 @@ def create(
 
 
 def grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
-    """Return `array` with room for `needed` rows: itself, or a copy that is half as long again."""
+    """Return `array` with room for `needed` rows: itself, or a longer copy.
+
+    A small array grows by half, one of `LARGE` bytes and more by an eighth: copying then costs some 100 ns a row
+    over an array's life, and the room left over stays within an eighth of what is held.
+    """
     have = len(array)
     if needed <= have:
         return array
-    longer = np.zeros((max(needed, have + have // 2), *array.shape[1:]), array.dtype)
+    longer = np.zeros((max(needed, have + have // (2 if array.nbytes < LARGE else 8)), *array.shape[1:]), array.dtype)
     longer[:have] = array
     return longer

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from graph.accounts import release_account
+from graph.accounts import release_account, text_length
 from graph.friends import unfriend
-from graph.jit import njit
+from graph.jit import copy, njit
 from graph.state import LIVE, NIL, Var
 
 __all__ = ["close_up_text", "forget_silent"]
@@ -49,11 +49,11 @@ def close_up_text(s: Any, fresh: Any) -> Any:
     for row in range(s.vars[Var.ACCOUNTS_TOP]):
         if s.accounts[row].state == LIVE:
             s.accounts[row].text = move_text(s, fresh, top, s.accounts[row].text)
-            top += np.int64(s.accounts[row].text & np.uint64(0xFFFF))
+            top += text_length(s.accounts[row].text)
     for p in range(s.vars[Var.PAIRS_TOP]):
         if s.pairs[p].activity != NIL and s.pairs[p].event:
             s.pairs[p].event = move_text(s, fresh, top, s.pairs[p].event)
-            top += np.int64(s.pairs[p].event & np.uint64(0xFFFF))
+            top += text_length(s.pairs[p].event)
     s.vars[Var.TEXT_TOP] = top
     s.vars[Var.TEXT_DEAD] = 0
 
@@ -62,6 +62,6 @@ def close_up_text(s: Any, fresh: Any) -> Any:
 def move_text(s: Any, fresh: Any, top: int, reference: Any) -> Any:
     """Copy one text to `fresh[top:]` and return its new reference."""
     start = np.int64(reference >> np.uint64(16))
-    length = np.int64(reference & np.uint64(0xFFFF))
-    fresh[top : top + length] = s.text[start : start + length]
-    return np.uint64((top << 16) | length)
+    length = text_length(reference)
+    copy(s.text, start, length, fresh, top)
+    return np.uint64(top << 16) | (reference & np.uint64(0xFFFF))

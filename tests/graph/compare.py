@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from graph.views import evidence
 from tests.graph.build import START, Event, batch_of, hash_of
 from tests.graph.model import Model, account_state
 
-__all__ = ["KINDS", "SETTINGS", "STEPS", "Pair", "events_from"]
+__all__ = ["KINDS", "SETTINGS", "STEPS", "Pair", "events_from", "name_of"]
 
 K = EventKind
 MINUTE = 60_000
@@ -48,6 +49,12 @@ _COUNTERS = {
     "unmatched": Var.N_UNMATCHED,
     "erased": Var.N_ERASED,
 }
+
+
+def name_of(number: int, prefix: str) -> str:
+    """Return an id: a short one, a UUID, or what looks like one."""
+    uuid = str(UUID(int=(number + 1) * 0x1234_5678_9ABC_DEF1_0F0E_0D0C))
+    return (f"{prefix}{number}", uuid, uuid.upper(), f"{prefix}{uuid[1:]}")[number % 4]
 
 
 def events_from(draw: Callable[[int], int], accounts: int, length: int) -> list[Event]:
@@ -82,8 +89,8 @@ def events_from(draw: Callable[[int], int], accounts: int, length: int) -> list[
                 "roles": (NO_ROLES, 0, 3)[draw(3)],
                 "created_at": (NO_TIME, START - 5 * DAY + 7)[draw(2)],
             }
-        target = "" if kind in (K.ACCOUNT_UPDATED, K.ACCOUNT_DELETED) else f"t{other}"
-        made.append(Event(kind, time, f"event-{next(fresh)}", f"t{actor}", target, **fields))
+        target = "" if kind in (K.ACCOUNT_UPDATED, K.ACCOUNT_DELETED) else name_of(other, "t")
+        made.append(Event(kind, time, name_of(next(fresh), "event-"), name_of(actor, "t"), target, **fields))
     return made
 
 

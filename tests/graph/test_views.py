@@ -21,7 +21,7 @@ from graph.views import (
     recent_contacts,
 )
 from tests.graph.build import START, Event, batch_of, hash_of
-from tests.graph.compare import Pair, events_from
+from tests.graph.compare import Pair, events_from, name_of
 
 K = EventKind
 
@@ -42,7 +42,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
         event._replace(
             time=START + HOUR * number // 8,
             kind=kinds.get(event.kind, event.kind) if chance.random() < 0.9 else event.kind,
-            target=event.target or "t1",
+            target=event.target or name_of(1, "t"),
         )
         for number, event in enumerate(events_from(chance.randrange, 14, 400))
     ]
