@@ -64,6 +64,7 @@ __all__ = [
     "RECENT",
     "assess_contact",
     "cancel_contact",
+    "count_links",
     "draw_recent",
     "erase_account",
     "is_withdrawal",
@@ -165,6 +166,16 @@ def answer(s: Any, p: int, bit: int) -> Any:
 
 
 @njit
+def count_links(s: Any, target: int, recent: Any, m: int) -> Any:
+    """Return how many of `recent[:m]` are friends of `target`."""
+    links = 0
+    for i in range(m):
+        if recent[i] != target and is_friend(s, target, recent[i]):
+            links += 1
+    return links
+
+
+@njit
 def resolve_contact(
     s: Any, actor: int, target: int, time: int, drawn: Any, n: int, friends: int, recent: Any, m: int, common: Any
 ) -> Any:
@@ -209,9 +220,7 @@ def resolve_contact(
     if s.accounts[target].friends:
         found = common_friends(s, target, drawn, n, common)
         mutual = scaled(found, n, friends)
-        for i in range(m):
-            if recent[i] != target and is_friend(s, target, recent[i]):
-                links += 1
+        links = count_links(s, target, recent, m)
     return friend, mutual, links, reverse, answered
 
 

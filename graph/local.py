@@ -14,6 +14,7 @@ from graph.contacts import (
     answer,
     assess_contact,
     cancel_contact,
+    count_links,
     draw_recent,
     erase_account,
     is_withdrawal,
@@ -98,13 +99,10 @@ def process_contact(
         for j in range(n):  # its row is about to be replaced, and is no evidence
             if out[j].pair == p:
                 out[j].pair = s.pairs[p].earlier
-    k = 0
-    m = 0
-    if s.accounts[b].friends:  # or they have none in common, and none of the others is a friend
-        k = draw_friends(s, a, drawn)
-        m = draw_recent(s, a, recent)
+    known = s.accounts[b].friends > 0  # or they have none in common, and none of the others is a friend
+    k = draw_friends(s, a, drawn) if known else 0
     friend, mutual, links, reverse, answered = resolve_contact(
-        s, a, b, time, drawn, k, np.int64(s.accounts[a].friends), recent, m, common
+        s, a, b, time, drawn, k, np.int64(s.accounts[a].friends), recent, 0, common
     )
     if e.mutual >= 0:
         mutual = np.int64(e.mutual)
@@ -112,6 +110,10 @@ def process_contact(
         write_row(s, out, n, b, e, time, i, reverse, False)
         n += 1
     stranger = not friend and mutual == 0 and reverse == NIL
+    m = 0
+    if stranger and known:  # nobody asks of the others
+        m = draw_recent(s, a, recent)
+        links = count_links(s, b, recent, m)
     request = e.kind == REQUEST_SENT
     age = np.int64(s.accounts[b].age)
     p = assess_contact(s, a, b, time, text, e.event_at, e.event_len, request, stranger, answered, links, m, age)
