@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from graph.fetch import fetch
 from graph.jit import njit
 from graph.pairs import erase_event, forget_pair
 from graph.state import (
@@ -171,6 +172,8 @@ def insert(s: Any, calendar: int, p: int) -> Any:
         while following != NIL and time_of(s, calendar, following) <= time:
             before = following
             following = next_of(s, calendar, following)
+    else:
+        s.in_order[calendar, slot] = False
     set_next(s, calendar, p, following)
     if before == NIL:
         s.buckets[calendar, slot] = p
@@ -184,7 +187,9 @@ def insert(s: Any, calendar: int, p: int) -> Any:
             if ahead == NIL or time < time_of(s, calendar, ahead):
                 s.cursor_next[c] = p
         if time > s.cursor_at[c]:
-            s.vars[Var.DUE] = min(s.vars[Var.DUE], time + s.cursor_width[c])
+            due = time + s.cursor_width[c]
+            s.cursor_due[c] = min(s.cursor_due[c], due)
+            s.vars[Var.DUE] = min(s.vars[Var.DUE], due)
 
 
 @njit
@@ -307,6 +312,8 @@ def drain(s: Any, c: int, upto: int) -> Any:
         p = np.int64(s.cursor_next[c])
         while p != NIL and (bucket < goal or time_of(s, calendar, p) <= upto):
             following = next_of(s, calendar, p)
+            if following != NIL:
+                fetch(s.pairs, following)
             s.cursor_next[c] = following
             passed(s, c, p)
             p = following
@@ -316,8 +323,9 @@ def drain(s: Any, c: int, upto: int) -> Any:
             s.buckets[FIRST, bucket & (BUCKETS - 1)] = NIL
         bucket += 1
         slot = bucket & (BUCKETS - 1)
-        if bucket == goal:
+        if bucket == goal and not s.in_order[calendar, slot]:
             sort_bucket(s, calendar, slot)
+            s.in_order[calendar, slot] = True
         s.cursor_bucket[c] = bucket
         s.cursor_next[c] = s.buckets[calendar, slot]
     s.cursor_at[c] = upto
@@ -336,16 +344,20 @@ def advance(s: Any, clock: int) -> Any:
         # a day at a time, so that no cursor laps another round the ring
         now = min(now + DAY, clock)
         for c in range(CURSORS):
-            drain(s, c, now - s.cursor_width[c])
+            if now < s.cursor_due[c]:
+                s.cursor_at[c] = now - s.cursor_width[c]
+            else:
+                drain(s, c, now - s.cursor_width[c])
+                p = np.int64(s.cursor_next[c])
+                calendar = FIRST if c < LAST_1H else LAST
+                when = (s.cursor_bucket[c] + 1) << BUCKET_BITS if p == NIL else time_of(s, calendar, p)
+                s.cursor_due[c] = when + s.cursor_width[c]
         if now == clock:
             break
     s.vars[Var.CLOCK] = clock
-    due = np.int64(0x7FFFFFFFFFFFFFFF)
-    for c in range(CURSORS):
-        p = np.int64(s.cursor_next[c])
-        calendar = FIRST if c < LAST_1H else LAST
-        when = (s.cursor_bucket[c] + 1) << BUCKET_BITS if p == NIL else time_of(s, calendar, p)
-        due = min(due, when + s.cursor_width[c])
+    due = s.cursor_due[0]
+    for c in range(1, CURSORS):
+        due = min(due, s.cursor_due[c])
     s.vars[Var.DUE] = due
 
 
@@ -359,3 +371,4 @@ def place_cursors(s: Any, clock: int) -> Any:
         s.cursor_at[c] = clock - s.cursor_width[c]
         s.cursor_bucket[c] = s.cursor_at[c] >> BUCKET_BITS
         s.cursor_next[c] = NIL
+        s.cursor_due[c] = clock

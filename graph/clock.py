@@ -37,6 +37,7 @@ def rebase(s: Any, clock: int) -> Any:
     """Set the clock back to `clock`; the few contacts held so far are taken to have happened then."""
     v = s.vars
     s.buckets[:] = NIL
+    s.in_order[:] = False
     s.counts[:] = 0
     place_cursors(s, clock)
     v[Var.PAIRS_FREE] = NIL

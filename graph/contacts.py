@@ -33,6 +33,7 @@ from graph.batch import EventKind
 from graph.calendar import (
     ANSWER,
     FIRST_7D,
+    LAST,
     LAST_1H,
     LAST_7D,
     LAST_24H,
@@ -52,6 +53,7 @@ from graph.pairs import add_pair, detach_pair, erase_event, find_pair
 from graph.state import (
     ANSWERED,
     BUCKET_BITS,
+    BUCKETS,
     CANCELLED,
     CONTACT,
     COUNTED_BITS,
@@ -148,6 +150,7 @@ def touch(s: Any, p: int, time: int) -> Any:
         for c in range(LAST_1H, LAST_1H + 4):
             stays &= s.cursor_bucket[c] != bucket
         if stays:  # no cursor reads this bucket yet, and its order does not matter before
+            s.in_order[LAST, bucket & (BUCKETS - 1)] = False
             pair.last = time
             return
     unlink_last(s, p)

@@ -26,6 +26,7 @@ from graph.contacts import (
 from graph.friends import befriend, draw_friends, pool_need, unfriend
 from graph.jit import njit
 from graph.pairs import find_pair
+from graph.prefetch import look_ahead
 from graph.state import CONTACT, NIL, Var
 
 __all__ = ["DONE", "FLUSH", "POOL_FULL", "TICK", "process_events", "update_facts"]
@@ -150,6 +151,7 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
     drawn, common = scratch[0], scratch[2]
     v = s.vars
     for i in range(start, len(events)):
+        look_ahead(s, events, i)
         e = events[i]
         kind = e.kind
         if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and pool_short(s, e):

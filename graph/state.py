@@ -193,10 +193,12 @@ class State(NamedTuple):
     pool_free: NDArray[np.uint32]  # (32,) free list a size class
     seen: NDArray[np.uint64]  # (2, power of two): event hashes, current and previous generation
     buckets: NDArray[np.uint32]  # (2, BUCKETS): heads of the calendars of first and latest contacts
+    in_order: NDArray[np.bool_]  # (2, BUCKETS): the bucket's chain stands in order of time
     cursor_width: NDArray[np.int64]  # (8,) ms
     cursor_at: NDArray[np.int64]  # (8,) everything up to here has passed
     cursor_bucket: NDArray[np.int64]  # (8,) the bucket that `cursor_at` falls into
     cursor_next: NDArray[np.uint32]  # (8,) the next entry to pass in that bucket, or NIL
+    cursor_due: NDArray[np.int64]  # (8,) the clock before which there is nothing to pass
 
 
 BUCKET_BITS: Final = 16  # a bucket is 65.5 s
@@ -266,10 +268,12 @@ def create(
         pool_free=np.full(32, NIL, np.uint32),
         seen=np.zeros((2, slots), np.uint64),
         buckets=np.full((2, BUCKETS), NIL, np.uint32),
+        in_order=np.zeros((2, BUCKETS), np.bool_),
         cursor_width=np.array(widths, np.int64),
         cursor_at=np.zeros(8, np.int64),
         cursor_bucket=np.zeros(8, np.int64),
         cursor_next=np.full(8, NIL, np.uint32),
+        cursor_due=np.zeros(8, np.int64),
     )
 
 
