@@ -21,11 +21,9 @@ def fetch(typing_context: Any, array: Any, row: Any) -> Any:  # numba's protocol
         byte = ir.IntType(8).as_pointer()
         offset = builder.mul(arguments[1], builder.extract_value(view.strides, 0))
         at = builder.gep(builder.bitcast(view.data, byte), [offset])
-        hint = builder.module.declare_intrinsic(
-            "llvm.prefetch",
-            (byte,),
-            ir.FunctionType(ir.VoidType(), [byte, ir.IntType(32), ir.IntType(32), ir.IntType(32)]),
-        )
+        number = ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        hint = builder.module.declare_intrinsic("llvm.prefetch", (byte,), shape)
         one, three, zero = (ir.Constant(number, value) for value in (1, 3, 0))
         builder.call(hint, [at, zero, three, one])
         builder.call(hint, [builder.gep(at, [ir.Constant(ir.IntType(64), 48)]), zero, three, one])
