@@ -71,6 +71,7 @@ __all__ = [
     "erase_account",
     "is_withdrawal",
     "note_outcome",
+    "open_contact",
     "resolve_contact",
     "touch",
     "write_row",
@@ -245,43 +246,45 @@ def renew_pair(s: Any, p: int, actor: int, target: int, time: int, event: Any) -
 
 
 @njit
+def open_contact(s: Any, actor: int, target: int, time: int, request: bool) -> Any:
+    """Enter a first contact at the actor's shard, where nothing is known yet of how it stands; return its row."""
+    p = find_pair(s, actor, target)
+    event = np.uint64(0)
+    p = add_pair(s, actor, target, time, event) if p == NIL else renew_pair(s, p, actor, target, time, event)
+    link_first(s, p)
+    link_last(s, p)
+    s.pairs[p].flags |= CONTACT | LONE if request else CONTACT
+    add_targets(s, p, 1)
+    if time <= s.cursor_at[ANSWER] and not s.pairs[p].flags & ANSWERED:
+        count_bit(s, p, BIT_IGNORED)  # it came so late that its answer time is over
+    return p
+
+
+@njit
 def assess_contact(
     s: Any,
-    actor: int,
-    target: int,
-    time: int,
+    p: int,
     text: Any,
     event_at: int,
     event_len: int,
-    request: bool,
     stranger: bool,
     answered: bool,
     links: int,
     m: int,
     target_age: int,
 ) -> Any:
-    """Enter a first contact at the actor's shard and count it; return its row."""
-    p = find_pair(s, actor, target)
-    event = np.uint64(0)
+    """Count contact `p` by what the target's shard had to say."""
     if stranger:
         event = put_text(s, text, event_at, event_len)
         s.vars[Var.TEXT_EVENTS] += text_length(event)
-    p = add_pair(s, actor, target, time, event) if p == NIL else renew_pair(s, p, actor, target, time, event)
-    link_first(s, p)
-    link_last(s, p)
-    s.pairs[p].flags |= CONTACT | LONE if request else CONTACT
-    add_targets(s, p, 1)
-    if stranger:
+        s.pairs[p].event = event
         count_bit(s, p, BIT_STRANGER)
         if links >= 1 and links >= LINKED_SHARE * m:
             count_bit(s, p, BIT_LINKED)
-        if CHILD_OF[s.accounts[actor].age, target_age]:
+        if CHILD_OF[s.accounts[s.owner[s.pairs[p].activity]].age, target_age]:
             count_bit(s, p, BIT_MINOR)
     if answered:
-        count_bit(s, p, BIT_REPLIED)
-    if time <= s.cursor_at[ANSWER] and not s.pairs[p].flags & ANSWERED:
-        count_bit(s, p, BIT_IGNORED)  # it came so late that its answer time is over
-    return p
+        answer(s, p, BIT_REPLIED)
 
 
 @njit

@@ -21,6 +21,7 @@ from graph.contacts import (
     draw_recent,
     erase_account,
     note_outcome,
+    open_contact,
     resolve_contact,
     touch,
     write_row,
@@ -410,21 +411,9 @@ def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any) -> Any:
                 if out[j].pair == p:
                     out[j].pair = s.pairs[p].earlier
         stranger = not reply.friend and reply.mutual == 0 and not reply.reverse
-        p = assess_contact(
-            s,
-            a,
-            b,
-            time,
-            text,
-            reply.event_at,
-            reply.event_len,
-            reply.kind == REQUEST_SENT,
-            stranger,
-            reply.answered != 0,
-            np.int64(reply.links),
-            np.int64(reply.links_of),
-            np.int64(reply.target_age),
-        )
+        p = open_contact(s, a, b, time, reply.kind == REQUEST_SENT)
+        links, m, age = np.int64(reply.links), np.int64(reply.links_of), np.int64(reply.target_age)
+        assess_contact(s, p, text, reply.event_at, reply.event_len, stranger, reply.answered != 0, links, m, age)
         s.vars[Var.N_FIRST] += 1
         write_row(s, out, n, a, reply, time, i, p, True)
         out[n].mutual = reply.mutual

@@ -19,6 +19,7 @@ from graph.contacts import (
     erase_account,
     is_withdrawal,
     note_outcome,
+    open_contact,
     resolve_contact,
     touch,
     write_row,
@@ -115,9 +116,9 @@ def process_contact(
     if stranger and known:  # nobody asks of the others
         m = draw_recent(s, a, recent)
         links = count_links(s, b, recent, m)
-    request = e.kind == REQUEST_SENT
+    p = open_contact(s, a, b, time, e.kind == REQUEST_SENT)
     age = np.int64(s.accounts[b].age)
-    p = assess_contact(s, a, b, time, text, e.event_at, e.event_len, request, stranger, answered, links, m, age)
+    assess_contact(s, p, text, e.event_at, e.event_len, stranger, answered, links, m, age)
     s.vars[Var.N_FIRST] += 1
     write_row(s, out, n, a, e, time, i, p, True)
     out[n].mutual = mutual

@@ -43,6 +43,7 @@ COUNTED_BITS: Final = 9
 STRANGER_BITS: Final = 3  # the 1 h window counts only these: an answer within the hour says little
 CANCELLED: Final = 512  # the actor withdrew the request
 CONTACT: Final = 1024  # the actor reached out (otherwise only an outcome is known, or it was withdrawn)
+PENDING: Final = 4096  # ... and its target's shard has not been heard yet; never set on a single shard
 LONE: Final = 2048  # ... with one request and nothing else so far, which can be withdrawn
 ANSWERED: Final = ACCEPTED | DECLINED | BLOCKED | REPORTED | REPLIED
 
