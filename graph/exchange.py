@@ -1,6 +1,10 @@
 """The three steps of an event as they run on several shards: probe, resolve, assess, each over a whole message.
 
 What a step does to one event is `graph.contacts`, as on a single shard (`graph.local`).
+
+Everything between two shards comes in the order in which it was sent. So what follows a request takes the request's
+own way, and cannot overtake it: a cancellation goes to the target's shard and back, and an answer for which no contact
+is there goes once more to where it came from and back (`BOUNCED`).
 """
 
 from __future__ import annotations
@@ -21,7 +25,6 @@ from graph.contacts import (
     draw_recent,
     erase_account,
     note_outcome,
-    open_contact,
     resolve_contact,
     touch,
     write_row,
@@ -45,6 +48,7 @@ __all__ = ["ANSWERS_FULL", "assess_rows", "probe_events", "resolve_rows"]
 
 REQUEST_SENT: Final = int(EventKind.REQUEST_SENT)
 REQUEST_ACCEPTED: Final = int(EventKind.REQUEST_ACCEPTED)
+REQUEST_DECLINED: Final = int(EventKind.REQUEST_DECLINED)
 REQUEST_CANCELLED: Final = int(EventKind.REQUEST_CANCELLED)
 FRIENDSHIP_CREATED: Final = int(EventKind.FRIENDSHIP_CREATED)
 FRIENDSHIP_REMOVED: Final = int(EventKind.FRIENDSHIP_REMOVED)
@@ -52,6 +56,7 @@ MESSAGE_SENT: Final = int(EventKind.MESSAGE_SENT)
 ACCOUNT_UPDATED: Final = int(EventKind.ACCOUNT_UPDATED)
 ACCOUNT_DELETED: Final = int(EventKind.ACCOUNT_DELETED)
 
+BOUNCED: Final = 1  # in `answered` of an outcome: it has been sent round once, to let its contact pass
 ANSWERS_FULL: Final = 3  # the buffer of asks or answers must grow before the next row
 
 
@@ -105,6 +110,23 @@ def is_news(s: Any, row: int, age: int) -> Any:
     """Tell whether an age carried by an event says something new of an account that may be another shard's."""
     account = s.accounts[row]
     return age not in (NOT_GIVEN, 0) and account.age_source == 0 and account.age != age
+
+
+@njit
+def put_hint(s: Any, asks: Any, n: int, e: Any, a: int, b: int, time: int, late: bool) -> Any:
+    """Ask the target's shard to take the age that an event carries, if it is news here; return the asks written.
+
+    Of hints that contradict one another, one may so be held back as known: an account's facts are the place for age.
+    """
+    if e.target_age in (NOT_GIVEN, 0):
+        return n
+    if b != NIL:
+        if not is_news(s, b, e.target_age):
+            return n
+        s.accounts[b].age = e.target_age
+    start_ask(asks[n], e, time, late, np.int64(s.accounts[a].age))
+    asks[n].kind = ACCOUNT_UPDATED
+    return n + 1
 
 
 @njit
@@ -174,7 +196,9 @@ def probe_events(
             v[Var.N_LATE] += 1
         if kind == ACCOUNT_DELETED:
             a = find_account(s, e.actor)
-            if a == NIL:
+            if a == NIL:  # others may hold its name
+                start_ask(asks[n], e, time, late, 0)
+                n += 1
                 continue
             write_row(s, out, 0, a, e, time, i, NIL, False)
             while s.accounts[a].activity != NIL:
@@ -185,6 +209,7 @@ def probe_events(
                 asks[n].kind = FRIENDSHIP_REMOVED
                 asks[n].target = s.accounts[other].hash
                 asks[n].target_len = 0
+                asks[n].target_age = NOT_GIVEN
                 remove_friend(s, a, other)
                 k = draw_friends(s, a, drawn)
                 asks[n].friends = s.accounts[a].friends
@@ -202,27 +227,17 @@ def probe_events(
         learn_age(s, a, e.actor_age)
         b = find_account(s, e.target)
         if kind == REQUEST_CANCELLED:
-            if b != NIL:
-                cancel_contact(s, a, b, time)
-                if is_news(s, b, e.target_age):
-                    s.accounts[b].age = e.target_age
-                    start_ask(asks[n], e, time, late, np.int64(s.accounts[a].age))
-                    asks[n].kind = ACCOUNT_UPDATED
-                    n += 1
+            start_ask(asks[n], e, time, late, np.int64(s.accounts[a].age))
+            n += 1
             continue
         if kind in (MESSAGE_SENT, REQUEST_SENT):
-            if late:
+            p = find_pair(s, a, b) if b != NIL and not late else NIL
+            known = p != NIL and s.pairs[p].flags & CONTACT
+            if known:
+                touch(s, p, time)
+            if late or known:
+                n = put_hint(s, asks, n, e, a, b, time, late)
                 continue
-            if b != NIL:
-                p = find_pair(s, a, b)
-                if p != NIL and s.pairs[p].flags & CONTACT:
-                    touch(s, p, time)
-                    if is_news(s, b, e.target_age):
-                        s.accounts[b].age = e.target_age
-                        start_ask(asks[n], e, time, late, np.int64(s.accounts[a].age))
-                        asks[n].kind = ACCOUNT_UPDATED
-                        n += 1
-                    continue
         k = 0
         m = 0
         ask = asks[n]
@@ -236,6 +251,7 @@ def probe_events(
                 add_friend(s, a, b)
         elif kind == FRIENDSHIP_REMOVED:
             if b == NIL or not is_friend(s, a, b):
+                n = put_hint(s, asks, n, e, a, b, time, late)
                 continue
             remove_friend(s, a, b)
             ask.friends = s.accounts[a].friends
@@ -325,6 +341,8 @@ def resolve_rows(
         if kind == FRIENDSHIP_REMOVED:
             a = find_account(s, ask.actor)
             b = find_account(s, ask.target)
+            if b != NIL:
+                learn_age(s, b, ask.target_age)
             if a != NIL and b != NIL and is_friend(s, b, a):
                 remove_friend(s, b, a)
                 get_rows(s, hashes, ask.hashes_at, k, drawn)
@@ -338,6 +356,10 @@ def resolve_rows(
         b = intern_account(s, ask.target, text, ask.target_at, ask.target_len)
         learn_age(s, b, ask.target_age)
         if kind == ACCOUNT_UPDATED:  # the age was all there was to say
+            continue
+        if kind == REQUEST_CANCELLED:
+            replies[r] = ask
+            r += 1
             continue
         if kind in (MESSAGE_SENT, REQUEST_SENT):
             a = find_account(s, ask.actor)
@@ -364,7 +386,8 @@ def resolve_rows(
             continue
         a = intern_account(s, ask.actor, text, ask.actor_at, ask.actor_len)
         learn_foreign_age(s, a, ask.actor_age)
-        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and not is_friend(s, b, a):
+        bounced = ask.answered == BOUNCED
+        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and not bounced and not is_friend(s, b, a):
             get_rows(s, hashes, ask.hashes_at, k, drawn)
             closed = common_friends(s, b, drawn, k, common)
             for j in range(closed):
@@ -373,6 +396,15 @@ def resolve_rows(
             shift_triangles(s, b, closed)
             r = put_triangles(replies, r, ask, ask.actor, closed)
             add_friend(s, b, a)
+        if kind in (REQUEST_ACCEPTED, REQUEST_DECLINED) and not bounced:
+            p = find_pair(s, b, a)
+            if p == NIL or not s.pairs[p].flags & CONTACT:
+                replies[r] = ask
+                replies[r].drawn = 0
+                replies[r].recent = 0
+                replies[r].answered = BOUNCED
+                r += 1
+                continue
         if kind != FRIENDSHIP_CREATED:
             p = note_outcome(s, b, a, kind, time, ask.late != 0)
             if p != NIL:
@@ -382,20 +414,44 @@ def resolve_rows(
 
 
 @njit
-def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any) -> Any:
-    """Take answers back at the actor's shard; return position, rows written to `out`, code."""
+def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any, asks: Any, h: int) -> Any:
+    """Take answers back at the actor's shard.
+
+    Parameters
+    ----------
+    out : ndarray of FEATURES
+        One row at most an answer, written from 0 on.
+    asks : ndarray of ASK
+        Written from `h` on, one at most an answer: outcomes on their way round.
+
+    Returns
+    -------
+    position, rows, h, code : int
+        The code is `FLUSH` when the rows so far must be read before a contact is taken away.
+    """
     n = 0
     for i in range(start, len(replies)):
         reply = replies[i]
         if 0 <= s.vars[Var.TICK] <= reply.time:
-            return i, n, TICK
+            return i, n, h, TICK
+        if reply.kind == REQUEST_CANCELLED and n > 0:
+            return i, n, h, FLUSH
         time = np.int64(reply.time)
         follow_time(s, time)
+        if reply.kind in (REQUEST_ACCEPTED, REQUEST_DECLINED):
+            asks[h] = reply
+            h += 1
+            continue
         a = find_account(s, reply.actor)
         if a == NIL:
             continue
         if reply.kind == 0:
             shift_triangles(s, a, np.int64(reply.triangles))
+            continue
+        if reply.kind == REQUEST_CANCELLED:
+            b = find_account(s, reply.target)
+            if b != NIL:
+                cancel_contact(s, a, b, time)
             continue
         if time <= s.cursor_at[FIRST_7D]:
             s.vars[Var.N_LATE] += 1
@@ -411,11 +467,23 @@ def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any) -> Any:
                 if out[j].pair == p:
                     out[j].pair = s.pairs[p].earlier
         stranger = not reply.friend and reply.mutual == 0 and not reply.reverse
-        p = open_contact(s, a, b, time, reply.kind == REQUEST_SENT)
-        links, m, age = np.int64(reply.links), np.int64(reply.links_of), np.int64(reply.target_age)
-        assess_contact(s, p, text, reply.event_at, reply.event_len, stranger, reply.answered != 0, links, m, age)
+        p = assess_contact(
+            s,
+            a,
+            b,
+            time,
+            text,
+            reply.event_at,
+            reply.event_len,
+            reply.kind == REQUEST_SENT,
+            stranger,
+            reply.answered != 0,
+            np.int64(reply.links),
+            np.int64(reply.links_of),
+            np.int64(reply.target_age),
+        )
         s.vars[Var.N_FIRST] += 1
         write_row(s, out, n, a, reply, time, i, p, True)
         out[n].mutual = reply.mutual
         n += 1
-    return len(replies), n, DONE
+    return len(replies), n, h, DONE

@@ -75,6 +75,10 @@ class Node:
                 yield []
                 return
             self.seen[message.source] = (message.offset, message.part)
+        if self.shards == 1:  # nobody to ask: one event after the other, so that batches change nothing
+            yield from self.shard.process(message.batch)
+            yield []
+            return
         self._parts = []
         for start in range(0, len(message.rows), SLICE):
             rows = message.rows[start : start + SLICE]
@@ -131,14 +135,15 @@ class Node:
         self._flush(r, 0)
 
     def _assess(self, rows: NDArray[np.void], message: Message) -> Iterator[Rows | Tick]:
-        at = 0
+        at = h = 0
         out = np.empty(len(rows), FEATURES)
         while at < len(rows):
-            at, found, code = assess_rows(self.shard.state, rows, message.text, at, out)
+            at, found, h, code = assess_rows(self.shard.state, rows, message.text, at, out, self._asks, h)
             if found:
                 yield Rows(out[:found])
             if code == TICK:
                 yield from self.shard.pass_ticks(int(rows["time"][at]))
+        self._flush(h, 0)
 
     def _flush(self, n: int, h: int) -> None:
         if n:
@@ -153,7 +158,7 @@ class Node:
         rows = np.concatenate([rows for rows, _ in self._parts])
         hashes = np.concatenate([hashes for _, hashes in self._parts])
         self._parts = []
-        kind = Kind.ASKS if message.kind == Kind.EVENTS else Kind.ANSWERS
+        kind = Kind.ANSWERS if message.kind == Kind.ASKS else Kind.ASKS
         if kind == Kind.ASKS:
             rows, to = self._address_asks(rows)
         else:
