@@ -7,7 +7,8 @@ count in a window is Poisson given the rate, so that the count is negative binom
   all active accounts, truncated above a high quantile (attackers must not teach the baseline) and mixed
   with the histogram of all cohorts and with a prior, which matter less the more a cohort was seen;
 * **minors** among n stranger contacts: mean n × q, with q the cohort's share and the shape its spread.
-  Both are moment estimates over all accounts but those with the largest surplus (trimmed).
+  Both are moment estimates over all accounts but those with the largest surplus (trimmed). If minors and others are
+  Gamma–Poisson counts of one scale, minors among a known n are beta-binomial, whose parameters follow from these two.
 
 Samples are taken at ticks of event time from every account active in the window. Fading with a half-life
 keeps them recent. Fits go over a fixed grid, so that they are deterministic and cost one matrix product.
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from detectors.cohorts import COHORTS
+from detectors.cohorts import COHORTS, MINOR
 from detectors.policy import BaselinePolicy
 
 __all__ = ["Baseline", "negative_binomial_tail"]
@@ -34,10 +35,14 @@ TOP: Final = 256
 """Counts at and above this share one bin of the histogram."""
 POOL_WEIGHT: Final = 200.0
 """A cohort's own samples outweigh those of all cohorts from this many on."""
-CLIP: Final = 6.0
-"""Standard deviations beyond which an account is left out of the share of minors, whatever the quantile."""
 WEIGHT: Final = 20.0
 """Stranger contacts of one account that count at most for the share of minors."""
+CONCENTRATION: Final = (10.0, 200.0)
+"""Bounds for how alike people's shares of minors are believed to be. Below the lower bound shares would pile up at 0
+and 1, and no number of minors among strangers could be evidence: a few children who say that they are adults bring
+a moment estimate there. `detectors.experience` holds the tail to what accounts really reach."""
+LEAST_ALPHA: Final = 0.05
+"""A cohort that was never seen with a minor still has some chance of meeting one."""
 DAY: Final = 86_400_000
 
 _MEANS: Final = np.geomspace(0.005, 500.0, 96)
@@ -56,8 +61,14 @@ def _log_pmf(counts: NDArray[Any], mean: NDArray[Any], shape: NDArray[Any]) -> N
 
 
 _GRID_MEAN, _GRID_SHAPE = (axis.ravel() for axis in np.meshgrid(_MEANS, _SHAPES, indexing="ij"))
-_GRID_LOG_PMF: Final = _log_pmf(np.arange(TOP)[None, :], _GRID_MEAN[:, None], _GRID_SHAPE[:, None])
-_GRID_LOG_CDF: Final = np.log(np.minimum(np.cumsum(np.exp(_GRID_LOG_PMF), axis=1), 1.0))
+# counts from 24 on are fitted in bins that widen: a fit costs a third, and loses nothing that one could see
+_STARTS: Final = np.unique(np.concatenate([np.arange(24), np.geomspace(24, TOP - 1, 40).astype(np.int64)]))
+BINS: Final = len(_STARTS)
+_GRID_PMF: Final = np.add.reduceat(
+    np.exp(_log_pmf(np.arange(TOP)[None, :], _GRID_MEAN[:, None], _GRID_SHAPE[:, None])), _STARTS, axis=1
+)
+_GRID_LOG_PMF: Final = np.log(np.maximum(_GRID_PMF, 1e-300))
+_GRID_LOG_CDF: Final = np.log(np.clip(np.cumsum(_GRID_PMF, axis=1), 1e-300, 1.0))
 
 
 def negative_binomial_tail(count: NDArray[Any], mean: NDArray[Any], shape: NDArray[Any]) -> NDArray[np.float64]:
@@ -88,6 +99,8 @@ class Baseline:
         Strangers per active account in each window (1 h, 24 h, 7 d).
     minor_share, minor_shape : ndarray, shape (COHORTS,)
         Share of minors among stranger contacts, and its spread.
+    minor_alpha, minor_beta : ndarray, shape (COHORTS,)
+        The same as parameters of the beta distribution of people's shares.
     minor_rate : ndarray, shape (COHORTS,)
         Minors among strangers contacted per active account and day.
     """
@@ -104,8 +117,11 @@ class Baseline:
         self.shape = np.empty((3, COHORTS))
         self.minor_share = np.empty(COHORTS)
         self.minor_shape = np.empty(COHORTS)
+        self.minor_alpha = np.empty(COHORTS)
+        self.minor_beta = np.empty(COHORTS)
         self.minor_rate = np.empty(COHORTS)
         self.last_fade = -1
+        self.fitted = 0.0  # accounts sampled, at the last fit
         prior = np.array(policy.prior_mean.values())
         pmf = np.exp(_log_pmf(np.arange(TOP)[None, :], prior[:, None], np.array(policy.prior_shape)))
         self._prior = policy.prior_weight * pmf
@@ -148,11 +164,12 @@ class Baseline:
         n = np.minimum(all_strangers[week], WEIGHT)
         m = minors[week] * np.divide(n, all_strangers[week], out=np.zeros(len(c)), where=all_strangers[week] > 0)
         expected = n * self.minor_share[c]
-        scale = np.sqrt(expected + expected**2) + 1e-9
-        surplus = (m - expected) / scale
-        exposed = surplus[n > 0]
-        cap = min(CLIP, float(np.quantile(exposed, 1.0 - self.policy.trim_share))) if len(exposed) else CLIP
-        kept = surplus <= max(cap, 1.0)
+        # Only so many accounts are left out, however far they stand out: with a limit in standard deviations of the
+        # share learned so far, a share that was once too low would leave out everybody who meets a minor.
+        excess = m - expected
+        judged = np.sort(excess[(n > 0) & (c // 4 != MINOR)])
+        dropped = int(self.policy.trim_share * len(judged))
+        kept = excess <= judged[-1 - dropped] if dropped else np.ones(len(c), np.bool_)
         self.active += np.bincount(c, minlength=COHORTS)
         c, n, m, expected = c[kept], n[kept], m[kept], expected[kept]
         self.exposure += np.bincount(c, n, COHORTS)
@@ -160,18 +177,24 @@ class Baseline:
         self.excess += np.bincount(c, (m - expected) ** 2 - expected, COHORTS)
         self.square += np.bincount(c, expected**2, COHORTS)
 
+    def fit_if_due(self, time: int) -> None:
+        """Fit at the end of a day (of event time, epoch ms), and before that once there is a tenth more to fit to."""
+        if time % DAY == 0 or self.active.sum() > 1.1 * self.fitted:
+            self.fit()
+
     def fit(self) -> None:
         """Fit the parameters to what was learned."""
+        self.fitted = float(self.active.sum())
         pooled = self.histogram.sum(axis=1)
         pooled_n = pooled.sum(axis=1, keepdims=True)
         share = np.divide(pooled, pooled_n, out=np.zeros_like(pooled), where=pooled_n > 0)
         weight = np.minimum(pooled_n, POOL_WEIGHT)
         mixed = self.histogram + (weight * share)[:, None, :] + self._prior[:, None, :]
-        cells = mixed.reshape(-1, TOP)
+        cells = np.add.reduceat(mixed.reshape(-1, TOP), _STARTS, axis=1)
         cumulative = np.cumsum(cells, axis=1)
         total = cumulative[:, -1]
         limit = (1.0 - self.policy.trim_share) * total
-        cut = np.clip((cumulative < limit[:, None]).sum(axis=1), 4, TOP - 2)
+        cut = np.clip((cumulative < limit[:, None]).sum(axis=1), 4, BINS - 2)
         width = int(cut.max()) + 1
         kept = np.where(np.arange(width)[None, :] <= cut[:, None], cells[:, :width], 0.0)
         likelihood = kept @ _GRID_LOG_PMF[:, :width].T - kept.sum(axis=1)[:, None] * _GRID_LOG_CDF[:, cut].T
@@ -191,5 +214,10 @@ class Baseline:
         lean = 20.0 * (5.0 * self.minor_share) ** 2
         overdispersion = (self.excess + lean / p.prior_minor_shape) / (self.square + lean)
         self.minor_shape = 1.0 / np.clip(overdispersion, 0.05, 20.0)
+        # equal variance: (n q)^2 / shape is n^2 q (1 - q) / (concentration + 1) for large n
+        odds = (1.0 - self.minor_share) / self.minor_share
+        concentration = np.clip(self.minor_shape * odds - 1.0, *CONCENTRATION)
+        self.minor_alpha = np.maximum(self.minor_share * concentration, LEAST_ALPHA)
+        self.minor_beta = (1.0 - self.minor_share) * concentration
         daily_prior = 0.1 * p.prior_minor_share
         self.minor_rate = (self.minors / 7.0 + 20.0 * daily_prior) / (self.active + 20.0)

@@ -23,7 +23,7 @@ _GROUP[AgeBand.AGE_18_20] = YOUNG_ADULT
 _GROUP[AgeBand.AGE_21_PLUS] = ADULT
 _GROUP_NAMES: Final = ("account of unknown age", "minor's account", "18–20 account", "adult account")
 
-_AGE_EDGES: Final = np.array([7 * DAY_S, 90 * DAY_S])
+_AGE_EDGES: Final = (7 * DAY_S, 90 * DAY_S)
 _AGE_NAMES: Final = ("unknown", "under a week", "a week to three months", "over three months")
 
 COHORTS: Final = 16
@@ -47,8 +47,9 @@ def cohort_of(age: NDArray[Any], created: NDArray[Any], now: NDArray[Any] | int)
     now : ndarray or int
         Event time, epoch seconds.
     """
-    old = 1 + np.searchsorted(_AGE_EDGES, np.asarray(now, np.int64) - created.astype(np.int64), side="right")
-    cohort: NDArray[np.int64] = 4 * age_group(age) + np.where(created == 0, 0, old)
+    old = np.asarray(now, np.int64) - created.astype(np.int64)
+    step = 1 + (old >= _AGE_EDGES[0]).astype(np.int64) + (old >= _AGE_EDGES[1])
+    cohort: NDArray[np.int64] = 4 * age_group(age) + np.where(created == 0, 0, step)
     return cohort
 
 

@@ -61,11 +61,12 @@ class Evidence:
 class Detector(Protocol):
     """One pattern of behaviour.
 
-    A detector is deterministic in the order of rows, not in how they are cut into tables.
+    A detector is deterministic in the order of rows and ticks; how rows are cut into tables makes no difference.
     """
 
     name: str
     shadow: bool
+    weight: float  # what a nat counts for in the score
 
     def score(self, table: FeatureTable, baseline: Baseline) -> Scored:
         """Return the evidence in each row; may carry state of its own from row to row."""
@@ -73,6 +74,10 @@ class Detector(Protocol):
 
     def explain(self, table: FeatureTable, scored: Scored, i: int, baseline: Baseline) -> Evidence:
         """Return the evidence of row `i`."""
+        ...
+
+    def learn(self, time: int) -> None:
+        """Learn from the rows scored so far; called at every tick of event time, epoch ms, after the baseline."""
         ...
 
     def forget(self, accounts: NDArray[np.uint32]) -> None:

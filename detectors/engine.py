@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Final
 
 import numpy as np
-from graph.views import evidence
 
 from detectors.baseline import Baseline
 from detectors.cohorts import cohort_of
@@ -15,10 +15,11 @@ from detectors.episodes import FlagRecord, Ledger, flag_id
 from detectors.mass_add import MassAddDetector
 from detectors.minor_targeting import MinorTargetingDetector
 from detectors.policy import SEVERITIES, Policy
-from detectors.table import WINDOW_NAMES, FeatureTable
+from detectors.table import FeatureTable, column, outreach
 from graph.batch import EventBatch, EventKind
 from graph.shard import Rows, Shard, Tick
-from graph.state import COLUMNS, DAY, WINDOWS, Var
+from graph.state import DAY, WINDOWS, Var
+from graph.views import evidence
 
 __all__ = ["Engine", "detectors_of"]
 
@@ -26,7 +27,7 @@ SAMPLE: Final = 20_000
 """Accounts in one sample for the baselines, about; drawn by hash."""
 EVIDENCE: Final = 20
 """Targets and event ids in a flag, at most, the newest."""
-_COLUMN: Final = {name: i for i, name in enumerate(COLUMNS)}
+_TARGETS, _STRANGERS, _MINORS = column("targets"), column("strangers"), column("minors")
 
 
 def detectors_of(policy: Policy) -> list[Detector]:
@@ -34,9 +35,9 @@ def detectors_of(policy: Policy) -> list[Detector]:
     settings = policy.detectors
     found: list[Detector] = []
     if settings.mass_add.enabled:
-        found.append(MassAddDetector(settings.mass_add, policy.severities))
+        found.append(MassAddDetector(settings.mass_add, policy.severities, policy.baseline))
     if settings.minor_targeting.enabled:
-        found.append(MinorTargetingDetector(settings.minor_targeting, policy.severities))
+        found.append(MinorTargetingDetector(settings.minor_targeting, policy.severities, policy.baseline))
     return found
 
 
@@ -75,20 +76,23 @@ class Engine:
     def detect(self, rows: Rows) -> Iterator[FlagRecord]:
         """Score rows with all detectors and yield the flags they lead to, in the order of rows."""
         table = FeatureTable(rows.table)
-        found: list[tuple[int, int, Scored]] = []
+        found: list[tuple[int, int, int, int, float, int]] = []
+        scores: list[Scored] = []
         for d, detector in enumerate(self.detectors):
             scored = detector.score(table, self.baseline)
+            scores.append(scored)
             hits = np.flatnonzero(scored.nats >= self.lowest)
-            found.extend((int(i), d, scored) for i in hits)
+            if len(hits):
+                here = (table.rows["hash"][hits], table.rows["time"][hits], scored.nats[hits], scored.count[hits])
+                found.extend(zip(hits.tolist(), repeat(d), *(column.tolist() for column in here), strict=False))
         found.sort(key=lambda hit: hit[:2])
-        for i, d, scored in found:
-            detector = self.detectors[d]
-            row = table.rows[i]
-            time, nats, count = int(row["time"]), float(scored.nats[i]), int(scored.count[i])
-            news = self.ledger.note(int(row["hash"]), detector.name, time, nats, count, detector.shadow)
+        for i, d, account, time, nats, count in found:
+            detector, scored = self.detectors[d], scores[d]
+            news = self.ledger.note(account, detector.name, time, nats, count, detector.shadow, detector.weight)
             if news is None:
                 continue
             why = detector.explain(table, scored, i, self.baseline)
+            row = table.rows[i]
             account_id = self.shard.name(int(row["account"]))
             # texts of contacts that leave the 7 d window before the next tick may already be gone
             since = max(time - why.window, self.shard.next_tick - WINDOWS["7d"])
@@ -136,20 +140,18 @@ class Engine:
             rows = rows[s.accounts["hash"][owner[rows]] < limit]
         if len(rows):
             accounts = s.accounts[owner[rows]]
-            counts = s.counts[rows].astype(np.int64)
-            windows = {
-                name: counts[:, [_COLUMN[f"{name}_{w}"] for w in WINDOW_NAMES]]
-                for name in ("targets", "strangers", "linked", "minors")
-            }
+            counts = s.counts[rows]
             self.baseline.fade(time)
             self.baseline.learn(
                 cohort_of(accounts["age"], accounts["created"], time // 1000),
-                windows["targets"] > 0,
-                windows["strangers"] - windows["linked"],
-                windows["strangers"][:, 2],
-                windows["minors"][:, 2],
+                counts[:, _TARGETS] > 0,
+                outreach(counts),
+                counts[:, _STRANGERS[-1]].astype(np.int64),
+                counts[:, _MINORS[-1]].astype(np.int64),
             )
-            self.baseline.fit()
+            self.baseline.fit_if_due(time)
+        for detector in self.detectors:
+            detector.learn(time)
         if time % DAY == 0:
             self.ledger.close_stale(time)
             released = self.shard.forget_silent()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from detectors.policy import Policy
@@ -58,9 +58,12 @@ class FlagRecord:
     ingested_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Episode:
-    """An open episode: when it began, when the latest finding came, and what was last sent."""
+    """An open episode: when it began, when the latest finding came, and what was last sent.
+
+    Changed in place: a heavy attacker is found with every event, and almost always with no news.
+    """
 
     started: int
     latest: int
@@ -113,8 +116,12 @@ class Ledger:
         limit = max(self.breaker.flags_per_day, self.breaker.share_per_day * self.active)
         return self.raised_today.get(detector, 0) >= limit
 
-    def note(self, account: int, detector: str, time: int, nats: float, count: int, shadow: bool) -> News | None:
+    def note(
+        self, account: int, detector: str, time: int, nats: float, count: int, shadow: bool, weight: float = 1.0
+    ) -> News | None:
         """Note a finding; return what is to be sent, if anything.
+
+        Neither severity nor score of a flag fall in the course of an episode.
 
         Parameters
         ----------
@@ -129,55 +136,46 @@ class Ledger:
             What the evidence rests on, for telling growth.
         shadow : bool
             Whether the policy runs the detector in shadow.
+        weight : float
+            What a nat counts for in the score.
         """
         if time // DAY > self.day:
             self.day = time // DAY
             self.raised_today.clear()
-        level, score = self.level(nats), score_of(nats)
+        level, score = self.level(nats), score_of(weight * nats)
         key = (account, detector)
         episode = self.open.get(key)
         if episode is None or time - episode.latest > self.cool_down:
-            episode = Episode(time, time, -1, level, score, count, False)
+            episode = self.open[key] = Episode(time, time, -1, level, score, count, False)
         else:
-            grown = (
-                episode.raised_at < 0
-                or level > episode.level
-                or score >= episode.score + self.settings.update_score_step
+            episode.latest = max(time, episode.latest)
+        if episode.raised_at < 0:
+            return self._raise(episode, detector, time, level, score, count, shadow)
+        grown = level > episode.level or (
+            level == episode.level
+            and score >= episode.score
+            and (
+                score >= episode.score + self.settings.update_score_step
                 or count >= episode.count * self.settings.update_count_factor
             )
-            if not grown:
-                if time > episode.latest:
-                    self.open[key] = replace(episode, latest=time)
-                return None
-        latest = max(time, episode.latest)
-        if time < self.raise_after:
-            self.open[key] = replace(episode, latest=latest)
+        )
+        if not grown or time < self.raise_after:
             return None
-        first = episode.raised_at < 0
-        if first:
-            hidden = shadow or self.circuit_open(detector)
-            if not shadow:
-                self.raised_today[detector] = self.raised_today.get(detector, 0) + 1
-        else:
-            hidden = shadow or episode.shadow
-        raised_at = time if first else episode.raised_at
-        self.open[key] = Episode(
-            started=episode.started,
-            latest=latest,
-            raised_at=raised_at,
-            level=level if first else max(level, episode.level),
-            score=score if first else max(score, episode.score),
-            count=count if first else max(count, episode.count),
-            shadow=hidden,
-        )
-        return News(
-            type="flag.raised" if first else "flag.updated",
-            started=episode.started,
-            raised_at=raised_at,
-            level=level,
-            score=score,
-            shadow=hidden,
-        )
+        episode.level, episode.score = level, score
+        episode.count = max(count, episode.count)
+        episode.shadow |= shadow
+        return News("flag.updated", episode.started, episode.raised_at, level, score, episode.shadow)
+
+    def _raise(
+        self, episode: Episode, detector: str, time: int, level: int, score: float, count: int, shadow: bool
+    ) -> News | None:
+        if time < self.raise_after:
+            return None
+        episode.shadow = shadow or self.circuit_open(detector)
+        if not shadow:
+            self.raised_today[detector] = self.raised_today.get(detector, 0) + 1
+        episode.raised_at, episode.level, episode.score, episode.count = time, level, score, count
+        return News("flag.raised", episode.started, time, level, score, episode.shadow)
 
     def forget(self, account: int) -> None:
         """Drop the episodes of a deleted account (by hash)."""

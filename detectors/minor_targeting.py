@@ -2,12 +2,14 @@
 
 Statistics
 ----------
-Three tests; the strongest counts.
+Three tests; the strongest counts, and no more than experience bears out (`detectors.experience`).
 
-* **Surprise.** For the windows of 24 h and 7 d, m minors among n strangers contacted, against a negative
-  binomial with mean n q and the cohort's shape: what the cohort's exposure would give (`detectors.baseline`).
+* **Surprise.** For each window (1 h, 24 h, 7 d), the evidence is -ln P(X >= m) of m minors among n strangers, where
+  people of a cohort meet minors and others as Gamma–Poisson counts; given n, X is then beta-binomial, with the
+  cohort's share and spread (`detectors.baseline`), and a Bonferroni correction for three windows. Contacts that
+  were answered (accepted or replied to; the larger) count half: whom children know they answer.
 * **Accumulation.** CUSUM of the log-likelihood ratio over all stranger contacts (`detectors.cusum`), carried
-  across weeks, so that a few children a day add up.
+  across weeks, so that a few children a day add up. Answers make no difference here: grooming works by being answered.
 * **Plain limits** on m, where the cohort itself gets there rarely.
 
 A minor counts only across an age gap (`graph.contacts.CHILD_OF`): 18–20 and 16–17 are near-peers. Minors' own
@@ -16,11 +18,12 @@ limit of their own.
 
 Assumptions
 -----------
-The baseline's; ages, where known, are mostly right; contacts with minors are independent given a person's rate.
+The baseline's and those of experience; ages, where known, are mostly right; contacts with minors are independent
+given a person's share.
 
 Source
 ------
-Greenwood and Yule (1920); Page (1954); Wald (1947) for the bound on false alarms.
+Greenwood and Yule (1920); Skellam (1948) for the beta-binomial; Page (1954); Wald (1947) for the bound on false alarms.
 
 What evades it
 --------------
@@ -30,145 +33,249 @@ with minors than the cohort has anyway.
 
 from __future__ import annotations
 
-from typing import Final
+import bisect
+import math
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.baseline import Baseline, negative_binomial_tail
+from detectors.baseline import Baseline
 from detectors.cohorts import MINOR as MINOR_GROUP
 from detectors.cohorts import describe
 from detectors.cusum import Cusum
 from detectors.detector import Evidence, Scored
-from detectors.policy import MinorTargeting, Severities, role_bits
-from detectors.table import WINDOW_NAMES, FeatureTable
-from detectors.words import duration, number
+from detectors.experience import Experience, weaken
+from detectors.policy import BaselinePolicy, MinorTargeting, Severities, role_bits
+from detectors.table import WINDOW_NAMES, FeatureTable, answered_in, column
+from detectors.tails import beta_binomial_nats, over_limit
+from detectors.words import duration, listing, number
+from graph.jit import njit
 from graph.state import DAY, HOUR, MINOR
 
 __all__ = ["MinorTargetingDetector"]
 
 LENGTHS: Final = (HOUR, DAY, 7 * DAY)
+WINDOWS: Final = 3
 SURPRISE: Final = 0
 ACCUMULATION: Final = 1
 LIMIT: Final = 2
 VOUCHED: Final = 3
+BONFERRONI: Final = math.log(WINDOWS)
+_MINORS: Final = column("minors")
+_STRANGERS: Final = column("strangers")
+
+
+@njit
+def surprise_of(minors: int, strangers: int, answered: int, alpha: float, beta: float) -> Any:
+    """Return the raw evidence, in nats, of so many minors among so many strangers."""
+    weighed = minors - min(answered, minors) // 2
+    return max(beta_binomial_nats(weighed, max(strangers, minors), alpha, beta) - BONFERRONI, 0.0)
+
+
+@njit
+def counted(raw: float, minors: int, w: int, limits: Any, settings: Any, share: float, at: float, scale: float) -> Any:
+    """Return what raw evidence in window `w` counts for, and by which test."""
+    nats = weaken(raw, share, at, scale)
+    if minors >= limits[w] and nats >= settings[2]:
+        limit = over_limit(settings[1], minors / limits[w])
+        if limit > nats:
+            return limit, LIMIT
+    return nats, SURPRISE
+
+
+@njit
+def assess(
+    rows: Any,
+    cohort: Any,
+    sums: Any,
+    alpha: Any,
+    beta: Any,
+    limits: Any,
+    settings: Any,
+    share: float,
+    at: Any,
+    scale: Any,
+    exempt: int,
+    nats: Any,
+    test: Any,
+    window: Any,
+    count: Any,
+    raw: Any,
+) -> None:
+    """Write, for each row, the evidence, the test, window and count it lies in, and the raw evidence."""
+    min_count, medium, _, per_sum, exempt_limit = settings
+    for i in range(len(rows)):
+        r = rows[i]
+        c = cohort[i]
+        g = c // 4
+        week = np.int64(r.counts[_MINORS[WINDOWS - 1]])
+        if g == MINOR_GROUP or r.roles & exempt:
+            raw[i] = -1.0
+            if g != MINOR_GROUP:
+                window[i] = WINDOWS - 1
+                test[i] = VOUCHED
+                count[i] = week
+                if week >= exempt_limit:
+                    nats[i] = over_limit(medium, week / exempt_limit)
+            continue
+        if week >= min_count:
+            for w in range(WINDOWS):
+                m = np.int64(r.counts[_MINORS[w]])
+                if m < min_count:
+                    continue
+                x = surprise_of(m, np.int64(r.counts[_STRANGERS[w]]), answered_in(r.counts, w), alpha[c], beta[c])
+                raw[i] = max(raw[i], x)
+                x, by = counted(x, m, w, limits, settings, share, at[g], scale[g])
+                if x > nats[i]:
+                    nats[i] = x
+                    test[i] = by
+                    window[i] = w
+                    count[i] = m
+        if sums[i].minors >= min_count:
+            x = sums[i].value * per_sum
+            raw[i] = max(raw[i], x)
+            x = weaken(x, share, at[g], scale[g])
+            if x > nats[i]:
+                nats[i] = x
+                test[i] = ACCUMULATION
+                window[i] = WINDOWS - 1
+                count[i] = sums[i].minors
 
 
 class MinorTargetingDetector:
-    """Minors among strangers contacted, against limits, the cohort, and over weeks.
+    """Minors among strangers contacted, against limits, the cohort, experience, and over weeks.
 
     Parameters
     ----------
     policy : MinorTargeting
     severities : Severities
+    baseline : BaselinePolicy
     """
 
     name = "minor_targeting"
 
-    def __init__(self, policy: MinorTargeting, severities: Severities) -> None:
+    def __init__(self, policy: MinorTargeting, severities: Severities, baseline: BaselinePolicy) -> None:
         self.policy = policy
-        self.shadow = policy.shadow
+        self.shadow, self.weight = policy.shadow, policy.weight
         self.exempt = role_bits(policy.exempt_roles)
         self.limits = np.array(policy.limits.values())
-        self.low, self.medium = severities.nats()[:2]
+        self.low, medium = severities.nats()[:2]
+        # the policy's limit of the sum stands for `low`
+        per_sum = self.low / policy.sequential.limit
+        limit_nats = -math.log(policy.limit_p)
+        self.settings = np.array([policy.min_count, medium, limit_nats, per_sum, policy.exempt_limit_7d])
         self.cusum = Cusum(policy.sequential.odds)
+        self.experience = Experience(baseline)
 
     def score(self, table: FeatureTable, baseline: Baseline) -> Scored:
-        """Return the evidence in each row, and carry the accounts' sums along."""
-        n = len(table)
-        rows = np.arange(n)
-        cohort = table.cohort
-        share, shape = baseline.minor_share[cohort], baseline.minor_shape[cohort]
-        young = table.age_group == MINOR_GROUP
-        vouched = (table.rows["roles"] & self.exempt) != 0
-        minors, strangers = table.windows("minors"), table.windows("strangers")
-
-        p = negative_binomial_tail(minors, np.maximum(strangers * share[:, None], 1e-9), shape[:, None])
-        surprise = -np.log(np.maximum(3.0 * p, 1e-300))
-        surprise[minors < self.policy.min_count] = 0.0
-        over = minors / self.limits
-        limit = np.where((over >= 1.0) & (p <= self.policy.limit_p), self.medium * over, 0.0)
-
-        sums = self.cusum.follow(table.rows, share, baseline.minor_rate[cohort], young | vouched)
-        # the policy's limit of the sum stands for `low`
-        accumulated = sums["value"] * (self.low / self.policy.sequential.limit)
-        accumulated[sums["minors"] < self.policy.min_count] = 0.0
-
-        window = np.argmax(np.maximum(surprise, limit), axis=1)
-        best = np.stack([surprise[rows, window], accumulated, limit[rows, window]])
-        test = np.argmax(best, axis=0)
-        nats = best[test, rows]
-        week = minors[:, 2]
-        nats[vouched] = 0.0
-        many = vouched & (week >= self.policy.exempt_limit_7d)
-        nats[many] = self.medium * week[many] / self.policy.exempt_limit_7d
-        test[vouched] = VOUCHED
-        window[vouched] = 2
-        nats[young] = 0.0
-        count = np.where(test == ACCUMULATION, sums["minors"].astype(np.int64), minors[rows, window])
-        return Scored(
-            nats=np.maximum(nats, 0.0),
-            count=count,
-            detail={"window": window, "test": test, "p": p[rows, window], "sums": sums},
+        """Return the evidence in each row, carry the accounts' sums along, note what accounts reach."""
+        n, e, cohort = len(table), self.experience, table.cohort
+        skip = (table.age_group == MINOR_GROUP) | ((table.rows["roles"] & self.exempt) != 0)
+        sums = self.cusum.follow(table.rows, baseline.minor_share[cohort], baseline.minor_rate[cohort], skip)
+        nats, raw = np.zeros(n), np.zeros(n)
+        test, window, count = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+        assess(
+            *(table.rows, cohort, sums, baseline.minor_alpha, baseline.minor_beta, self.limits, self.settings),
+            *(e.share, e.at, e.scale, self.exempt, nats, test, window, count, raw),
         )
+        e.note(table.rows, table.age_group, raw)
+        return Scored(nats=nats, count=count, detail={"test": test, "window": window, "sums": sums})
 
     def explain(self, table: FeatureTable, scored: Scored, i: int, baseline: Baseline) -> Evidence:
         """Return the evidence of row `i`."""
         test, w, count = int(scored.detail["test"][i]), int(scored.detail["window"][i]), int(scored.count[i])
         cohort = int(table.cohort[i])
-        share, shape = float(baseline.minor_share[cohort]), float(baseline.minor_shape[cohort])
+        share = float(baseline.minor_share[cohort])
         total = scored.detail["sums"][i]
         who = describe(cohort).split(",")[0].capitalize()
+        n, length = table.value(f"strangers_{WINDOW_NAMES[w]}", i), LENGTHS[w]
+        said = duration(length)
         features: dict[str, float] = {
             f"{what}_{x}": table.value(f"{what}_{x}", i) for x in WINDOW_NAMES for what in ("minors", "strangers")
         }
-        features |= {what: table.value(what, i) for what in ("accepted_7d", "ignored_7d", "blocked_7d", "reported_7d")}
-        learned = {"minor_share": round(share, 4), "shape": round(shape, 4)}
-        p_value = {"p_value": float(np.exp(-self.low))}
+        features |= {
+            f"{what}_{x}": table.value(f"{what}_{x}", i)
+            for x in WINDOW_NAMES[1:]
+            for what in ("accepted", "replied", "ignored", "blocked", "reported")
+        }
+        learned = {
+            "minor_share": round(share, 4),
+            "alpha": round(float(baseline.minor_alpha[cohort]), 4),
+            "beta": round(float(baseline.minor_beta[cohort]), 4),
+        }
+        if test == VOUCHED:
+            least = self.policy.exempt_limit_7d
+            thresholds: dict[str, float] = {"minors_7d": least}
+            parts = [f"{least} minors in {said}"]
+        else:
+            thresholds, parts = self._lines(table, total, i, baseline)
+        expected = n * share
         if test == ACCUMULATION:
-            length = max(int(total["at"] - total["since"]), HOUR)
-            expected = float(total["expected"])
+            expected, n = float(total["expected"]), int(total["strangers"])
+            length = max(int(total["at"] - total["since"]), LENGTHS[2])
+            said = duration(max(int(total["at"] - total["since"]), HOUR))
             features |= {
                 "minors_accumulated": count,
-                "strangers_accumulated": int(total["strangers"]),
+                "strangers_accumulated": n,
                 "cusum": round(float(total["value"]), 3),
             }
-            least = max(count - int((total["value"] - self.policy.sequential.limit) / self.cusum.log_odds), 1)
-            return Evidence(
-                features=features,
-                thresholds={"cusum": self.policy.sequential.limit},
-                baseline=learned | {"expected": round(expected, 3)},
-                window=max(length, LENGTHS[2]),
-                mask=MINOR,
-                explanation=(
-                    f"{who} contacted {count} minors with no mutual friend over {duration(length)}; {number(expected)} "
-                    f"were expected of its {int(total['strangers'])} stranger contacts in that time."
-                ),
-                counterfactual=f"Would not have been raised below {least} such minors in the same time.",
-            )
-        name, n = WINDOW_NAMES[w], table.value(f"strangers_{WINDOW_NAMES[w]}", i)
-        limit = self.policy.exempt_limit_7d if test == VOUCHED else float(self.limits[w])
-        floor = self.policy.exempt_limit_7d if test == VOUCHED else self._least(w, n, share, shape)
         return Evidence(
             features=features,
-            thresholds={f"minors_{name}": limit} | p_value,
-            baseline=learned | {"expected": round(n * share, 3), "p_value": float(f"{scored.detail['p'][i]:.3g}")},
-            window=LENGTHS[w],
+            thresholds=thresholds,
+            baseline=learned | {"expected": round(expected, 3)},
+            window=length,
             mask=MINOR,
             explanation=(
-                f"{who} contacted {count} minors with no mutual friend in {duration(LENGTHS[w])}; "
-                f"{number(n * share)} were expected of {n} stranger contacts."
+                f"{who} contacted {count} minors with no mutual friend in {said}; "
+                f"{number(expected)} were expected of {n} stranger contacts."
             ),
-            counterfactual=f"Would not have been raised below {floor} minors in {duration(LENGTHS[w])}.",
+            counterfactual=f"Would not have been raised below {listing(parts)}.",
         )
 
-    def _least(self, w: int, n: int, share: float, shape: float) -> int:
-        """Return the smallest number of minors among `n` strangers that window `w` would flag at all."""
-        counts = np.arange(self.policy.min_count, n + 1)
-        p = negative_binomial_tail(counts, np.array(max(n * share, 1e-9)), np.array(shape))
-        enough = (3.0 * p <= np.exp(-self.low)) | ((counts >= self.limits[w]) & (p <= self.policy.limit_p))
-        return int(counts[np.argmax(enough)]) if enough.any() else n
+    def _lines(
+        self, table: FeatureTable, total: np.void, i: int, baseline: Baseline
+    ) -> tuple[dict[str, float], list[str]]:
+        """Return every line that the row crosses: the smallest counts that would be flagged, other things equal."""
+        thresholds: dict[str, float] = {"p_value": math.exp(-self.low)}
+        parts: list[str] = []
+        for w, name in enumerate(WINDOW_NAMES):
+            least = self._least(table, i, w, baseline)
+            if table.value(f"minors_{name}", i) >= least:
+                thresholds[f"minors_{name}"] = least
+                parts.append(f"{least} minors in {duration(LENGTHS[w])}")
+        group = int(table.age_group[i])
+        limit = self.experience.needed(group, self.low) / float(self.settings[3])
+        value, minors = float(total["value"]), int(total["minors"])
+        if minors >= self.policy.min_count and value >= limit:
+            # had this many others been adults, the sum would lie below its limit
+            fewer = int((value - limit) / self.cusum.log_odds)
+            least = max(minors - fewer, self.policy.min_count)
+            thresholds |= {"cusum": round(limit, 3), "minors_accumulated": least}
+            since = duration(max(int(total["at"] - total["since"]), HOUR))
+            parts.append(f"{least} of {int(total['strangers'])} stranger contacts over {since}")
+        return thresholds, parts
+
+    def _least(self, table: FeatureTable, i: int, w: int, baseline: Baseline) -> int:
+        """Return the smallest number of minors, among as many strangers, that window `w` would flag at all."""
+        e, cohort, group = self.experience, int(table.cohort[i]), int(table.age_group[i])
+        strangers = table.value(f"strangers_{WINDOW_NAMES[w]}", i)
+        answered = int(answered_in(table.rows["counts"][i], w))
+        alpha, beta = float(baseline.minor_alpha[cohort]), float(baseline.minor_beta[cohort])
+        at, scale = float(e.at[group]), float(e.scale[group])
+
+        def flagged(minors: int) -> bool:
+            raw = surprise_of(minors, strangers, answered, alpha, beta)
+            nats, _ = counted(raw, minors, w, self.limits, self.settings, e.share, at, scale)
+            return bool(minors >= self.policy.min_count and nats >= self.low)
+
+        return bisect.bisect_left(range(strangers + 1), True, key=flagged)
+
+    def learn(self, time: int) -> None:
+        """Take what accounts reached until `time` as experience."""
+        self.experience.learn(time)
 
     def forget(self, accounts: NDArray[np.uint32]) -> None:
-        """Drop the sums of these accounts."""
+        """Drop the sums of these accounts, and what was noted of them."""
         self.cusum.forget(accounts)
+        self.experience.forget(accounts)

@@ -100,6 +100,7 @@ class MassAdd(_Part, frozen=True):
 
     enabled: bool
     shadow: bool
+    weight: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
     limits: PerWindow
     limit_p: Probability
     min_count: Count
@@ -111,6 +112,7 @@ class MinorTargeting(_Part, frozen=True):
 
     enabled: bool
     shadow: bool
+    weight: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
     limits: PerWindow
     limit_p: Probability
     min_count: Count

@@ -7,13 +7,50 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohorts import age_group, cohort_of
+from detectors.cohorts import cohort_of
+from graph.jit import njit
 from graph.state import COLUMNS
 
-__all__ = ["WINDOW_NAMES", "FeatureTable"]
+__all__ = ["WINDOW_NAMES", "FeatureTable", "answered_in", "column", "outreach", "outreach_in"]
 
 WINDOW_NAMES: Final = ("1h", "24h", "7d")
 _INDEX: Final = {name: i for i, name in enumerate(COLUMNS)}
+
+
+def column(name: str) -> tuple[int, ...]:
+    """Return where a count stands in each window; -1 where the window does not have it."""
+    return tuple(_INDEX.get(f"{name}_{window}", -1) for window in WINDOW_NAMES)
+
+
+_STRANGERS: Final = column("strangers")
+_LINKED: Final = column("linked")
+_ACCEPTED: Final = column("accepted")
+_REPLIED: Final = column("replied")
+
+
+@njit
+def answered_in(counts: Any, w: int) -> Any:
+    """Return how many first contacts in window `w` were welcome: the larger of accepted and replied to."""
+    if _ACCEPTED[w] < 0:
+        return np.int64(0)
+    return max(np.int64(counts[_ACCEPTED[w]]), np.int64(counts[_REPLIED[w]]))
+
+
+@njit
+def outreach_in(counts: Any, w: int) -> Any:
+    """Return the strangers contacted in window `w`, less those linked, less the contacts answered; never below 0."""
+    scattered = np.int64(counts[_STRANGERS[w]]) - np.int64(counts[_LINKED[w]])
+    return max(scattered - answered_in(counts, w), np.int64(0))
+
+
+@njit
+def outreach(counts: Any) -> Any:
+    """Return the outreach of rows of counts in each window, shape (n, 3)."""
+    found = np.empty((len(counts), 3), np.int64)
+    for i in range(len(counts)):
+        for w in range(3):
+            found[i, w] = outreach_in(counts[i], w)
+    return found
 
 
 class FeatureTable:
@@ -32,8 +69,8 @@ class FeatureTable:
 
     def __init__(self, rows: NDArray[np.void]) -> None:
         self.rows = rows
-        self.age_group = age_group(rows["age"])
         self.cohort = cohort_of(rows["age"], rows["created"], rows["time"] // 1000)
+        self.age_group = self.cohort // 4
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,10 +79,6 @@ class FeatureTable:
         """Return a column by name: one of the window counts, or a field of a row."""
         at = _INDEX.get(name)
         return self.rows[name] if at is None else self.rows["counts"][:, at].astype(np.int64)
-
-    def windows(self, name: str) -> NDArray[np.int64]:
-        """Return a count over the three windows, shape (n, 3)."""
-        return np.stack([self[f"{name}_{w}"] for w in WINDOW_NAMES], axis=1)
 
     def value(self, name: str, i: int) -> int:
         """Return one window count of one row."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graph.state import DAY, HOUR
 
-__all__ = ["duration", "number"]
+__all__ = ["duration", "listing", "number"]
 
 
 def number(value: float) -> str:
@@ -35,3 +35,14 @@ def duration(ms: int) -> str:
     if ms < 2 * DAY:
         return f"{round(ms / HOUR)} hours"
     return f"{round(ms / DAY)} days"
+
+
+def listing(parts: list[str]) -> str:
+    """Return a list as people write it.
+
+    Examples
+    --------
+    >>> listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
