@@ -167,9 +167,10 @@ class Baseline:
         # Only so many accounts are left out, however far they stand out: with a limit in standard deviations of the
         # share learned so far, a share that was once too low would leave out everybody who meets a minor.
         excess = m - expected
-        judged = np.sort(excess[(n > 0) & (c // 4 != MINOR)])
-        dropped = int(self.policy.trim_share * len(judged))
-        kept = excess <= judged[-1 - dropped] if dropped else np.ones(len(c), np.bool_)
+        judged = c // 4 != MINOR
+        exposed = np.sort(excess[(n > 0) & judged])
+        dropped = int(self.policy.trim_share * min(judged.sum(), 2 * len(exposed)))
+        kept = excess <= exposed[-1 - dropped] if dropped else np.ones(len(c), np.bool_)
         self.active += np.bincount(c, minlength=COHORTS)
         c, n, m, expected = c[kept], n[kept], m[kept], expected[kept]
         self.exposure += np.bincount(c, n, COHORTS)

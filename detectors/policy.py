@@ -23,8 +23,8 @@ SEVERITIES: Final = ("low", "medium", "high", "critical")
 
 Probability = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, lt=0.5)]
-Positive = Annotated[float, msgspec.Meta(gt=0.0)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 
 
 class PolicyError(ValueError):

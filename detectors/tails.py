@@ -12,6 +12,9 @@ __all__ = ["LIMIT", "beta_binomial_nats", "over_limit"]
 LIMIT: Final = 690.0
 """Nats beyond which evidence does not grow: probabilities end at 1e-300."""
 
+MOST: Final = 1 << 14
+"""Among more than this, shares are what counts; and a sum must end."""
+
 
 @njit
 def beta_binomial_nats(count: int, total: int, alpha: float, beta: float) -> Any:
@@ -23,6 +26,8 @@ def beta_binomial_nats(count: int, total: int, alpha: float, beta: float) -> Any
     if count <= 0:
         return 0.0
     k = min(count, total)
+    if total > MOST:
+        k, total = k * MOST // total, MOST
     log_mass = (
         math.lgamma(total + 1.0)
         - math.lgamma(k + 1.0)

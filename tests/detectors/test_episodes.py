@@ -1,0 +1,158 @@
+"""Episodes: one flag an account, detector and episode; sent again when there is news, and only then.
+
+::
+
+    findings   x x  x        x                       x
+    time       |----|--------|<---- cool-down ---->| |
+    flags      raised  (updated when there is news)  raised: another flag
+"""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tests.strategies  # noqa: F401  loads the profile with no deadlines
+from detectors.episodes import Ledger, flag_id, score_of
+from detectors.policy import CircuitBreaker, Policy, default_policy
+
+POLICY = default_policy()
+LOW, MEDIUM, HIGH, CRITICAL = POLICY.severities.nats()
+DAY = 86_400_000
+START = 20_000 * DAY
+COOL_DOWN = int(POLICY.episodes.cool_down_days * DAY)
+
+
+def breaker(flags: int, share: float = 0.0) -> Policy:
+    return msgspec.structs.replace(POLICY, circuit_breaker=CircuitBreaker(flags, share))
+
+
+def note(ledger: Ledger, time: int, nats: float, count: int = 10, account: int = 1, shadow: bool = False):
+    return ledger.note(account, "d", time, nats, count, shadow)
+
+
+def test_the_first_finding_raises_a_flag() -> None:
+    news = note(Ledger(POLICY), START, MEDIUM)
+    assert news is not None
+    assert (news.type, news.started, news.raised_at, news.level) == ("flag.raised", START, START, 1)
+    assert not news.shadow
+
+
+@pytest.mark.parametrize(
+    ("nats", "count", "sent"),
+    [
+        (MEDIUM, 10, False),
+        (MEDIUM + 0.1, 19, False),  # nothing to speak of
+        (HIGH, 10, True),  # severity
+        (MEDIUM + 3.5, 10, True),  # the score, by 0.05 and more
+        (MEDIUM, 20, True),  # twice the count
+        (MEDIUM - 1.0, 20, False),  # twice the count, and less evidence
+        (LOW, 100, False),
+    ],
+)
+def test_an_update_is_sent_when_severity_score_or_evidence_grew(nats: float, count: int, sent: bool) -> None:
+    ledger = Ledger(POLICY)
+    note(ledger, START, MEDIUM)
+    news = note(ledger, START + 1, nats, count)
+    assert (news is not None) == sent
+    if news:
+        assert (news.type, news.started, news.raised_at) == ("flag.updated", START, START)
+
+
+@pytest.mark.parametrize(("gap", "kind"), [(COOL_DOWN, None), (COOL_DOWN + 1, "flag.raised")])
+def test_after_the_cool_down_there_is_a_new_flag(gap: int, kind: str | None) -> None:
+    ledger = Ledger(POLICY)
+    note(ledger, START, MEDIUM)
+    note(ledger, START + DAY, LOW)  # no news, and it keeps the episode open
+    news = note(ledger, START + DAY + gap, MEDIUM)
+    assert (news.type if news else None) == kind
+
+
+def test_closing_what_is_stale_changes_no_flag() -> None:
+    ledger = Ledger(POLICY)
+    note(ledger, START, MEDIUM)
+    ledger.close_stale(START + COOL_DOWN)
+    assert len(ledger.open) == 1
+    ledger.close_stale(START + COOL_DOWN + 1)
+    assert not ledger.open
+
+
+def test_a_detector_in_shadow_sends_shadow_flags_that_do_not_trip_the_breaker() -> None:
+    ledger = Ledger(breaker(1))
+    assert all(note(ledger, START, MEDIUM, account=a, shadow=True).shadow for a in range(5))
+    assert not note(ledger, START, MEDIUM, account=9).shadow
+
+
+def test_the_circuit_breaker_hides_what_is_beyond_a_days_flags_until_midnight() -> None:
+    ledger = Ledger(breaker(2))
+    assert [note(ledger, START, MEDIUM, account=a).shadow for a in range(4)] == [False, False, True, True]
+    update = note(ledger, START, CRITICAL, account=3)
+    assert update.shadow  # a hidden flag stays hidden
+    assert not note(ledger, START, CRITICAL, account=0).shadow
+    assert not note(ledger, START + DAY, MEDIUM, account=7).shadow
+
+
+def test_the_breaker_lets_a_share_of_active_accounts_through() -> None:
+    ledger = Ledger(breaker(1, share=0.5))
+    ledger.active = 6
+    assert [note(ledger, START, MEDIUM, account=a).shadow for a in range(4)] == [False, False, False, True]
+
+
+def test_findings_of_the_past_are_noted_and_raise_a_flag_once_the_time_has_come() -> None:
+    ledger = Ledger(POLICY, raise_after=START + DAY)
+    assert note(ledger, START, CRITICAL) is None
+    assert note(ledger, START + 1, CRITICAL, 100) is None
+    news = note(ledger, START + DAY, MEDIUM)
+    assert (news.type, news.started, news.raised_at) == ("flag.raised", START, START + DAY)
+
+
+def test_a_deleted_account_has_no_episode() -> None:
+    ledger = Ledger(POLICY)
+    note(ledger, START, MEDIUM)
+    note(ledger, START, MEDIUM, account=2)
+    ledger.forget(1)
+    assert [account for account, _ in ledger.open] == [2]
+
+
+def test_flag_ids_depend_on_account_detector_and_start_alone() -> None:
+    assert flag_id("u1", "mass_add", 7) == "c7c01815dd49b3f775381d8a968eaa68"
+    ids = {flag_id(a, d, s) for a in ("u1", "u2", "1u") for d in ("mass_add", "x") for s in (7, 71)}
+    assert len(ids) == 12
+
+
+findings = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # account
+        st.integers(0, 3 * DAY),  # time passed
+        st.floats(LOW, 100.0),
+        st.integers(3, 500),
+    ),
+    max_size=60,
+)
+
+
+@given(findings, st.integers(0, 30 * DAY))
+def test_a_flag_is_raised_once_and_never_loses_severity_or_score(
+    found: list[tuple[int, int, float, int]], after: int
+) -> None:
+    ledger = Ledger(breaker(10**6), raise_after=START + after)
+    time = START
+    last: dict[tuple[int, int], tuple[int, float, int]] = {}
+    for account, passed, nats, count in found:
+        time += passed
+        news = note(ledger, time, nats, count, account)
+        if news is None:
+            continue
+        key = (account, news.started)
+        assert (news.type == "flag.raised") == (key not in last)
+        assert news.level == sum(nats >= limit for limit in (LOW, MEDIUM, HIGH, CRITICAL)) - 1
+        assert news.score == score_of(nats)
+        assert time >= ledger.raise_after
+        if key in last:
+            level, score, raised_at = last[key]
+            assert news.level >= level
+            assert news.score >= score
+            assert news.raised_at == raised_at
+        last[key] = (news.level, news.score, news.raised_at)

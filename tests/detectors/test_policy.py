@@ -1,0 +1,124 @@
+"""The policy: valid by default, every value explained, told apart by its values, refused in one clear line."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import pytest
+import yaml
+
+from detectors.policy import PolicyError, default_policy, load_policy
+
+TEXT = resources.files("detectors").joinpath("policy.yaml").read_text(encoding="utf-8")
+
+
+def test_the_default_is_valid_and_is_the_file() -> None:
+    assert load_policy(TEXT) == default_policy() == load_policy("") == load_policy("# nothing\n")
+
+
+def test_every_value_is_explained_above_or_beside_it() -> None:
+    """Walk the text: a block of keys with no comment above it, since the last blank line or group, is unexplained."""
+    explained = False
+    missing = []
+    said_once = ("enabled", "shadow", "weight")
+    for line in TEXT.splitlines():
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            explained = True
+        elif not stripped:
+            explained = False
+        else:
+            key, _, value = stripped.partition(":")
+            # a group explains its members; what `enabled`, `shadow` and `weight` mean is said once, at the first
+            if value.strip() and not explained and "#" not in value and key not in said_once:
+                missing.append(line)
+    assert not missing
+
+
+def leaves(node: Any, where: str = "") -> list[str]:
+    if isinstance(node, dict):
+        return [leaf for key, value in node.items() for leaf in leaves(value, f"{where}.{key}" if where else key)]
+    return [where]
+
+
+def nested(path: str, value: Any) -> str:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return yaml.safe_dump(value)
+
+
+ALL = leaves(yaml.safe_load(TEXT))
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_each_value_makes_another_version(path: str) -> None:
+    value: Any = yaml.safe_load(TEXT)
+    for key in path.split("."):
+        value = value[key]
+    other: Any
+    if isinstance(value, bool):
+        other = not value
+    elif isinstance(value, list):
+        other = []
+    else:
+        other = value * 1.01 if isinstance(value, float) else value + 1
+        if path == "detectors.minor_targeting.weight":
+            other = 0.9
+    if path.endswith((".1h", ".24h")):
+        other = value * 0.99
+    assert load_policy(nested(path, other)).version != default_policy().version
+
+
+def test_comments_and_order_make_no_other_version() -> None:
+    document = yaml.safe_load(TEXT)
+    backwards = yaml.safe_dump({key: document[key] for key in reversed(document)}, sort_keys=False)
+    assert load_policy(backwards).version == default_policy().version
+    assert load_policy(nested("baseline.half_life_days", 14.0)).version == default_policy().version
+
+
+@pytest.mark.parametrize("path", [leaf for leaf in ALL if "roles" not in leaf])
+@pytest.mark.parametrize(
+    "value", ["x", None, -1, [], {"a": 1}, float("nan"), float("inf"), 10**400, True], ids=lambda value: repr(value)[:8]
+)
+def test_a_bad_value_is_refused_in_one_line_that_names_it(path: str, value: Any) -> None:
+    boolean = path.endswith(("enabled", "shadow"))
+    if boolean and value is True:
+        return
+    with pytest.raises(PolicyError) as refused:
+        load_policy(nested(path, value))
+    message = str(refused.value)
+    assert message
+    assert "\n" not in message
+    last = path.split(".")[-1]
+    assert last in message or "severities" in message or "limits" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "not YAML"),
+        ("\t- x", "not YAML"),
+        ("!!python/object:os.system {}", "not YAML"),
+        ("- 1", "mapping"),
+        ("7", "mapping"),
+        ("detectors: 3", "detectors"),
+        ("detectors: {mass_ad: {}}", "mass_ad"),
+        ("nonsense: 1", "nonsense"),
+        ("severities: {low: 1.0e-7}", "severities"),
+        ("severities: {critical: 1.0e-400}", "critical"),
+        ("detectors: {mass_add: {limits: {1h: 1000}}}", "limits"),
+        ("detectors: {mass_add: {exempt_roles: [pop_star]}}", "pop_star"),
+        ("detectors: {minor_targeting: {exempt_roles: educator}}", "exempt_roles"),
+        ("baseline: {prior_mean: {2h: 1}}", "2h"),
+        ("baseline: {trim_share: 0.6}", "trim_share"),
+        ("detectors: {minor_targeting: {sequential: {odds: 1.0}}}", "odds"),
+        ("severities: {low: .inf}", "low"),
+        ("[" * 2000, "not YAML"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, said: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        load_policy(text)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
