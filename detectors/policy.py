@@ -65,7 +65,7 @@ class Episodes(_Part, frozen=True):
 
     cool_down_days: Positive
     update_score_step: Probability
-    update_count_factor: Annotated[float, msgspec.Meta(gt=1.0)]
+    update_count_factor: Annotated[float, msgspec.Meta(gt=1.0, le=1e9)]
 
 
 class CircuitBreaker(_Part, frozen=True):

@@ -44,12 +44,17 @@ def outreach_in(counts: Any, w: int) -> Any:
 
 
 @njit
-def outreach(counts: Any) -> Any:
-    """Return the outreach of rows of counts in each window, shape (n, 3)."""
-    found = np.empty((len(counts), 3), np.int64)
+def fill_outreach(counts: Any, found: Any) -> Any:
+    """Write the outreach of rows of counts in each window into `found`."""
     for i in range(len(counts)):
         for w in range(3):
             found[i, w] = outreach_in(counts[i], w)
+
+
+def outreach(counts: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the outreach of rows of counts in each window, shape (n, 3)."""
+    found = np.empty((len(counts), 3), np.int64)
+    fill_outreach(counts, found)
     return found
 
 
