@@ -15,7 +15,7 @@ import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
 from graph.batch import NOT_GIVEN, EventKind
-from graph.calendar import FIRST_7D, advance, place_cursors
+from graph.calendar import advance, place_cursors
 from graph.clock import LATE, WITNESSES, is_known, keep_time, landing, remember
 from graph.contacts import (
     BIT_REPLIED,
@@ -25,6 +25,7 @@ from graph.contacts import (
     draw_recent,
     erase_account,
     note_outcome,
+    open_contact,
     resolve_contact,
     touch,
     write_row,
@@ -42,7 +43,7 @@ from graph.friends import (
 from graph.jit import njit
 from graph.local import DONE, FLUSH, POOL_FULL, TICK, update_facts
 from graph.pairs import detach_pair, find_pair
-from graph.state import CONTACT, NIL, Var
+from graph.state import CONTACT, NIL, PENDING, Var
 
 __all__ = ["ANSWERS_FULL", "assess_rows", "probe_events", "resolve_rows"]
 
@@ -57,7 +58,7 @@ ACCOUNT_UPDATED: Final = int(EventKind.ACCOUNT_UPDATED)
 ACCOUNT_DELETED: Final = int(EventKind.ACCOUNT_DELETED)
 
 BOUNCED: Final = 1  # in `answered` of an outcome: it has been sent round once, to let its contact pass
-ANSWERS_FULL: Final = 3  # the buffer of asks or answers must grow before the next row
+ANSWERS_FULL: Final = FLUSH + 1  # the buffer of asks or answers must grow before the next row
 
 
 @njit
@@ -259,6 +260,10 @@ def probe_events(
         elif kind in (MESSAGE_SENT, REQUEST_SENT):
             k = draw_friends(s, a, drawn)
             m = draw_recent(s, a, recent)
+            # held from now on, so that answers find it, however soon; assessed once the target's shard was heard
+            b = intern_account(s, e.target, text, e.target_at, e.target_len)
+            p = open_contact(s, a, b, time, kind == REQUEST_SENT)
+            s.pairs[p].flags |= PENDING
         ask.drawn = k
         ask.recent = m
         ask.hashes_at = h
@@ -453,35 +458,17 @@ def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any, asks: Any
             if b != NIL:
                 cancel_contact(s, a, b, time)
             continue
-        if time <= s.cursor_at[FIRST_7D]:
-            s.vars[Var.N_LATE] += 1
+        b = find_account(s, reply.target)
+        if b == NIL:
             continue
-        b = intern_account(s, reply.target, text, reply.target_at, reply.target_len)
         learn_foreign_age(s, b, reply.target_age)
         p = find_pair(s, a, b)
-        if p != NIL:
-            if s.pairs[p].flags & CONTACT:
-                touch(s, p, time)
-                continue
-            for j in range(n):  # its row is about to be replaced, and is no evidence
-                if out[j].pair == p:
-                    out[j].pair = s.pairs[p].earlier
+        if p == NIL or not s.pairs[p].flags & PENDING:
+            continue  # taken back or forgotten meanwhile
+        s.pairs[p].flags &= 0xFFFF ^ PENDING
         stranger = not reply.friend and reply.mutual == 0 and not reply.reverse
-        p = assess_contact(
-            s,
-            a,
-            b,
-            time,
-            text,
-            reply.event_at,
-            reply.event_len,
-            reply.kind == REQUEST_SENT,
-            stranger,
-            reply.answered != 0,
-            np.int64(reply.links),
-            np.int64(reply.links_of),
-            np.int64(reply.target_age),
-        )
+        links, m, age = np.int64(reply.links), np.int64(reply.links_of), np.int64(reply.target_age)
+        assess_contact(s, p, text, reply.event_at, reply.event_len, stranger, reply.answered != 0, links, m, age)
         s.vars[Var.N_FIRST] += 1
         write_row(s, out, n, a, reply, time, i, p, True)
         out[n].mutual = reply.mutual
