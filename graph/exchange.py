@@ -43,7 +43,7 @@ from graph.friends import (
 from graph.jit import njit
 from graph.local import DONE, FLUSH, POOL_FULL, TICK, update_facts
 from graph.pairs import detach_pair, find_pair
-from graph.state import CONTACT, NIL, PENDING, Var
+from graph.state import ACCEPTED, CONTACT, NIL, PENDING, Var
 
 __all__ = ["ANSWERS_FULL", "assess_rows", "probe_events", "resolve_rows"]
 
@@ -57,6 +57,7 @@ MESSAGE_SENT: Final = int(EventKind.MESSAGE_SENT)
 ACCOUNT_UPDATED: Final = int(EventKind.ACCOUNT_UPDATED)
 ACCOUNT_DELETED: Final = int(EventKind.ACCOUNT_DELETED)
 
+FRIENDS_BEFORE: Final = 2  # in `friend` of an answer: the actor's shard knew of the friendship when it asked
 BOUNCED: Final = 1  # in `answered` of an outcome: it has been sent round once, to let its contact pass
 ANSWERS_FULL: Final = FLUSH + 1  # the buffer of asks or answers must grow before the next row
 
@@ -260,6 +261,7 @@ def probe_events(
         elif kind in (MESSAGE_SENT, REQUEST_SENT):
             k = draw_friends(s, a, drawn)
             m = draw_recent(s, a, recent)
+            ask.friend = b != NIL and is_friend(s, a, b)
             # held from now on, so that answers find it, however soon; assessed once the target's shard was heard
             b = intern_account(s, e.target, text, e.target_at, e.target_len)
             p = open_contact(s, a, b, time, kind == REQUEST_SENT)
@@ -383,7 +385,7 @@ def resolve_rows(
             replies[r].links_of = m
             replies[r].links = links
             replies[r].mutual = ask.mutual if ask.mutual >= 0 else mutual
-            replies[r].friend = friend
+            replies[r].friend = FRIENDS_BEFORE if ask.friend else friend
             replies[r].reverse = reverse != NIL
             replies[r].answered = answered
             replies[r].target_age = s.accounts[b].age
@@ -466,7 +468,9 @@ def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any, asks: Any
         if p == NIL or not s.pairs[p].flags & PENDING:
             continue  # taken back or forgotten meanwhile
         s.pairs[p].flags &= 0xFFFF ^ PENDING
-        stranger = not reply.friend and reply.mutual == 0 and not reply.reverse
+        # a friendship that only the target's shard knows, of a contact accepted by now, came of that acceptance
+        friend = reply.friend == FRIENDS_BEFORE or (reply.friend and not s.pairs[p].flags & ACCEPTED)
+        stranger = not friend and reply.mutual == 0 and not reply.reverse
         links, m, age = np.int64(reply.links), np.int64(reply.links_of), np.int64(reply.target_age)
         assess_contact(s, p, text, reply.event_at, reply.event_len, stranger, reply.answered != 0, links, m, age)
         s.vars[Var.N_FIRST] += 1

@@ -54,7 +54,7 @@ ASK: Final = np.dtype(
         ("actor_age", "u1"),  # as the actor's shard knows it
         ("target_age", "u1"),
         ("late", "u1"),
-        ("friend", "u1"),  # answer: they are friends
+        ("friend", "u1"),  # they are friends, as far as the shard knows
         ("reverse", "u1"),  # answer: the target had reached out first
         ("answered", "u1"),  # answer: the target has answered already
     ]
