@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, cast
 import numba
 import numpy as np
 import xxhash
-from llvmlite import ir  # type: ignore[import-untyped]  # ships no types
+from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
