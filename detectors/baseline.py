@@ -10,8 +10,10 @@ count in a window is Poisson given the rate, so that the count is negative binom
   Both are moment estimates over all accounts but those with the largest surplus (trimmed). If minors and others are
   Gamma–Poisson counts of one scale, minors among a known n are beta-binomial, whose parameters follow from these two.
 
-Samples are taken at ticks of event time from every account active in the window. Fading with a half-life
-keeps them recent. Fits go over a fixed grid, so that they are deterministic and cost one matrix product.
+Samples are taken at ticks of event time from every account active in the window. Those of one window overlap, so each
+counts as the share of the window between two ticks: an account-week is one sample, not twenty-eight that agree, and
+nobody becomes what is ordinary by being looked at often. Fading with a half-life keeps samples recent. Fits go
+over a fixed grid, so that they are deterministic and cost one matrix product.
 
 Assumptions: attackers are fewer than the trimmed share; accounts of a cohort differ in rate, not in kind;
 the tail beyond the trimmed quantile falls like the fitted one (heavier tails flag more innocents: the
@@ -28,6 +30,7 @@ from scipy import special
 
 from detectors.cohorts import COHORTS, MINOR
 from detectors.policy import BaselinePolicy
+from graph.state import DAY, WINDOWS
 
 __all__ = ["Baseline", "negative_binomial_tail"]
 
@@ -43,7 +46,6 @@ and 1, and no number of minors among strangers could be evidence: a few children
 a moment estimate there. `detectors.experience` holds the tail to what accounts really reach."""
 LEAST_ALPHA: Final = 0.05
 """A cohort that was never seen with a minor still has some chance of meeting one."""
-DAY: Final = 86_400_000
 
 _MEANS: Final = np.geomspace(0.005, 500.0, 96)
 _SHAPES: Final = np.geomspace(0.03, 30.0, 25)
@@ -92,6 +94,8 @@ class Baseline:
     Parameters
     ----------
     policy : BaselinePolicy
+    tick : int
+        Time between two samples, ms.
 
     Attributes
     ----------
@@ -105,14 +109,15 @@ class Baseline:
         Minors among strangers contacted per active account and day.
     """
 
-    def __init__(self, policy: BaselinePolicy) -> None:
+    def __init__(self, policy: BaselinePolicy, tick: int = DAY // 4) -> None:
         self.policy = policy
+        self.weight = [min(1.0, tick / length) for length in WINDOWS.values()]
         self.histogram = np.zeros((3, COHORTS, TOP))
         self.exposure = np.zeros(COHORTS)  # stranger contacts seen, each account counted up to its cap
         self.minors = np.zeros(COHORTS)  # minors among them
         self.excess = np.zeros(COHORTS)  # sum of (m - n q)^2 - n q
         self.square = np.zeros(COHORTS)  # sum of (n q)^2
-        self.active = np.zeros(COHORTS)  # accounts sampled
+        self.active = np.zeros(COHORTS)  # account-weeks sampled
         self.mean = np.empty((3, COHORTS))
         self.shape = np.empty((3, COHORTS))
         self.minor_share = np.empty(COHORTS)
@@ -121,7 +126,7 @@ class Baseline:
         self.minor_beta = np.empty(COHORTS)
         self.minor_rate = np.empty(COHORTS)
         self.last_fade = -1
-        self.fitted = 0.0  # accounts sampled, at the last fit
+        self.fitted = 0.0  # account-weeks sampled, at the last fit
         prior = np.array(policy.prior_mean.values())
         pmf = np.exp(_log_pmf(np.arange(TOP)[None, :], prior[:, None], np.array(policy.prior_shape)))
         self._prior = policy.prior_weight * pmf
@@ -158,7 +163,7 @@ class Baseline:
         for w in range(3):
             chosen = active[:, w]
             cells = cohort[chosen] * TOP + np.minimum(strangers[chosen, w], TOP - 1)
-            self.histogram[w] += np.bincount(cells, minlength=COHORTS * TOP).reshape(COHORTS, TOP)
+            self.histogram[w] += np.bincount(cells, minlength=COHORTS * TOP).reshape(COHORTS, TOP) * self.weight[w]
         week = active[:, 2]
         c = cohort[week]
         n = np.minimum(all_strangers[week], WEIGHT)
@@ -171,12 +176,13 @@ class Baseline:
         exposed = np.sort(excess[(n > 0) & judged])
         dropped = int(self.policy.trim_share * min(judged.sum(), 2 * len(exposed)))
         kept = excess <= exposed[-1 - dropped] if dropped else np.ones(len(c), np.bool_)
-        self.active += np.bincount(c, minlength=COHORTS)
+        weight = self.weight[2]
+        self.active += weight * np.bincount(c, minlength=COHORTS)
         c, n, m, expected = c[kept], n[kept], m[kept], expected[kept]
-        self.exposure += np.bincount(c, n, COHORTS)
-        self.minors += np.bincount(c, m, COHORTS)
-        self.excess += np.bincount(c, (m - expected) ** 2 - expected, COHORTS)
-        self.square += np.bincount(c, expected**2, COHORTS)
+        self.exposure += weight * np.bincount(c, n, COHORTS)
+        self.minors += weight * np.bincount(c, m, COHORTS)
+        self.excess += weight * np.bincount(c, (m - expected) ** 2 - expected, COHORTS)
+        self.square += weight * np.bincount(c, expected**2, COHORTS)
 
     def fit_if_due(self, time: int) -> None:
         """Fit at the end of a day (of event time, epoch ms), and before that once there is a tenth more to fit to."""
@@ -206,7 +212,8 @@ class Baseline:
 
     def _fit_minors(self) -> None:
         p = self.policy
-        pooled_n, pooled_m = self.exposure.sum(), self.minors.sum()
+        # all other cohorts: a cohort's own contacts must not count for it twice
+        pooled_n, pooled_m = self.exposure.sum() - self.exposure, self.minors.sum() - self.minors
         prior_n = p.prior_minor_weight
         pooled_share = (pooled_m + prior_n * p.prior_minor_share) / (pooled_n + prior_n)
         # a cohort leans on all cohorts as it does on the prior: with the weight of so many contacts

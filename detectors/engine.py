@@ -57,7 +57,7 @@ class Engine:
         self.shard = shard
         self.version = policy.version
         self.detectors = detectors_of(policy)
-        self.baseline = Baseline(policy.baseline)
+        self.baseline = Baseline(policy.baseline, shard.settings.tick)
         self.ledger = Ledger(policy, raise_after)
         self.lowest = policy.severities.nats()[0]
 

@@ -22,7 +22,7 @@ ADULT = 15  # cohort: adult, over three months
 
 
 def learned(counts: NDArray[np.int64], n: NDArray[np.int64], minors: NDArray[np.int64], rounds: int = 1) -> Baseline:
-    baseline = Baseline(POLICY)
+    baseline = Baseline(POLICY, tick=7 * DAY)
     for _ in range(rounds):
         size = len(counts)
         active = np.ones((size, 3), np.bool_)
@@ -80,6 +80,17 @@ def test_before_anything_was_seen_the_prior_holds() -> None:
     assert baseline.shape[:, ADULT] == pytest.approx(np.full(3, POLICY.prior_shape), rel=0.35)
     assert baseline.minor_share == pytest.approx(np.full(COHORTS, POLICY.prior_minor_share))
     assert baseline.minor_shape == pytest.approx(np.full(COHORTS, POLICY.prior_minor_shape))
+
+
+def test_looking_at_one_account_often_does_not_make_it_ordinary() -> None:
+    """A week of ticks, with one account that reaches for twenty children: it teaches as much as one account may."""
+    baseline = Baseline(POLICY)
+    twenty = np.array([20])
+    for _ in range(28):
+        baseline.learn(np.array([ADULT]), np.ones((1, 3), np.bool_), np.array([[1, 4, 20]]), twenty, twenty)
+        baseline.fit()
+    assert baseline.minor_share[ADULT] < (POLICY.prior_minor_share * 50 + 21) / (50 + 20)
+    assert baseline.active[ADULT] == pytest.approx(1.0)
 
 
 def test_old_samples_fade_by_half_in_a_half_life() -> None:
