@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import BinaryIO, Final
 
 import click
@@ -67,13 +68,48 @@ class Replay:
         yield from self.engine.process(decoded.batch)
 
 
-def _open(path: str, stack: ExitStack) -> BinaryIO:
-    if path == "-":
-        return sys.stdout.buffer
-    try:
-        return stack.enter_context(open(path, "wb"))
-    except OSError as problem:
-        raise UserError(f"{path}: cannot be written ({problem.strerror})") from None
+class _Out:
+    """A file to write lines to; what goes wrong with it is said in one line.
+
+    Raises
+    ------
+    UserError
+        When it cannot be opened, or is one of the inputs, which opening it would empty.
+    click.ClickException
+        When it cannot be written to later, as on a full disk.
+    """
+
+    def __init__(self, path: str, inputs: tuple[str, ...], stack: ExitStack) -> None:
+        self.name = "standard output" if path == "-" else path
+        if path == "-":
+            self.file: BinaryIO = sys.stdout.buffer
+            return
+        if any(os.path.exists(path) and os.path.exists(one) and os.path.samefile(path, one) for one in inputs):
+            raise UserError(f"{path}: is read from, and cannot be written to as well")
+        try:
+            self.file = open(path, "wb")  # noqa: SIM115  closed by `close`
+        except OSError as problem:
+            raise UserError(f"{path}: cannot be written ({problem.strerror})") from None
+        stack.callback(self.close)
+
+    def write(self, line: bytes) -> None:
+        """Write a line."""
+        self._attempt(lambda: self.file.write(line))
+
+    def flush(self) -> None:
+        """Hand everything over to the system."""
+        self._attempt(self.file.flush)
+
+    def close(self) -> None:
+        """Close the file; what could not be written was said before."""
+        with suppress(OSError):
+            self.file.close()
+
+    def _attempt(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as problem:
+            raise click.ClickException(f"{self.name}: cannot be written ({problem.strerror})") from None
 
 
 def _dead_letter(name: str, block: Block, line: int, reason: str, lines: list[bytes]) -> bytes:
@@ -137,8 +173,8 @@ def replay(
     refused: Counter[str] = Counter()
     begun = time.perf_counter()
     with ExitStack() as stack:
-        out = _open(flags_path, stack)
-        dead = _open(dead_path, stack) if dead_path else None
+        out = _Out(flags_path, files, stack)
+        dead = _Out(dead_path, files, stack) if dead_path else None
         bar = _Bar(list(files), stack)
         for path in files:
             position = 0
@@ -156,6 +192,8 @@ def replay(
                 bar.move(position, run.events, sum(kinds.values()))
             bar.next_file(position)
         out.flush()
+        if dead:
+            dead.flush()
     _summary(run, kinds, refused, time.perf_counter() - begun)
 
 
