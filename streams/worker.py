@@ -8,18 +8,27 @@ What is acknowledged when: an input batch, once all its events and dead letters 
 replicas; an exchange batch, once all that followed from it is. A shard's state follows from its partition of the
 exchange topic alone, so that after a start or rebalance it is rebuilt from the topic's beginning, silently up to the
 committed offset (everything before was sent already) and aloud from there.
+
+A worker that meets what it cannot go on from (a bug, a broker that refuses) ends at once with status 1, as if killed:
+nothing half done is acknowledged, and whoever comes next takes it up from the log.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import logging
+import os
+import shutil
+import socket
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Awaitable, Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, NoReturn
 
 import click
 import faust
@@ -45,6 +54,7 @@ from streams.outflow import flag_bytes
 from streams.settings import KafkaSettings
 from streams.topics import ensure_topics
 from streams.transport import APP_SETTINGS, Batch, batched_topic
+from streams.warm import exercise
 from streams.wire import WireError, pack, unpack
 
 __all__ = ["Worker", "worker"]
@@ -55,6 +65,7 @@ IN_FLIGHT: Final = 16
 """Batches an agent may have sent and not yet acknowledged."""
 BREATH: Final = 0.05
 """Seconds an agent works before it lets others have the event loop."""
+Job = Callable[..., Coroutine[Any, Any, None]]
 STAGES: Final[dict[Kind, Stage]] = {Kind.EVENTS: "probe", Kind.ASKS: "resolve", Kind.ANSWERS: "assess"}
 
 
@@ -108,6 +119,7 @@ class Worker:
         self.last_beat = time.monotonic()
         self.assigned = False
         self._sending: set[asyncio.Task[None]] = set()
+        self._datadir = tempfile.mkdtemp(prefix="kithwatch-")  # Faust wants one; nothing of ours is in it
         self.app = self._make_app()
 
     def _make_app(self) -> faust.App:
@@ -121,19 +133,42 @@ class Worker:
             broker_rebalance_timeout=30.0,
             consumer_max_fetch_size=4 << 20,
             web_enabled=False,
-            datadir=tempfile.mkdtemp(prefix="kithwatch-"),
+            datadir=self._datadir,
             store="memory://",
         )
         # the transport asks here where a partition of the exchange goes on, see `streams.transport`
         app.rebuilt_topics = frozenset({self.settings.topics.exchange})
         app.position_of = self.position_of
         for name in self.settings.topics.inputs:
-            app.agent(batched_topic(app, name), name=f"decode.{name}")(self.decode)
-        app.agent(batched_topic(app, self.settings.topics.exchange), name="shard")(self.work)
+            app.agent(batched_topic(app, name), name=f"decode.{name}")(self._to_the_end(self.decode))
+        app.agent(batched_topic(app, self.settings.topics.exchange), name="shard")(self._to_the_end(self.work))
         app.on_partitions_assigned.connect(self._on_assigned, weak=False)
-        app.task(self._start)
+        app.task(self._to_the_end(self._start))
         app.timer(1.0)(self._beat)
         return app
+
+    def _to_the_end(self, job: Job) -> Job:
+        """Wrap a job so that its failure ends the worker: Faust would start it anew, and lose what it held."""
+
+        @functools.wraps(job)  # Faust looks at what it takes
+        async def run(*args: Any) -> None:
+            try:
+                await job(*args)
+            except Exception as problem:
+                self.fail(problem)
+
+        return run
+
+    def fail(self, problem: BaseException) -> NoReturn:
+        """End the process, saying what happened and where; the text of an error could name an account."""
+        at = traceback.extract_tb(problem.__traceback__)[-1:]
+        where = f" at {os.path.basename(at[0].filename)}:{at[0].lineno}" if at else ""
+        log.critical(
+            "The worker stops: %s%s. What it had not finished is taken up by the next one", _plainly(problem), where
+        )
+        logging.shutdown()
+        shutil.rmtree(self._datadir, ignore_errors=True)
+        os._exit(1)
 
     # the shards of this worker
 
@@ -174,8 +209,8 @@ class Worker:
             acks="all",
             enable_idempotence=True,
             linger_ms=2,
-            max_batch_size=512 << 10,
-            max_request_size=1 << 20,
+            max_batch_size=900_000,
+            max_request_size=1_000_000,
         )
         await self.producer.start()
         await self.health.start()
@@ -187,6 +222,7 @@ class Worker:
         if self.producer is not None:
             await self.producer.stop()
         await self.health.stop()
+        shutil.rmtree(self._datadir, ignore_errors=True)
 
     async def _beat(self) -> None:
         self.last_beat = time.monotonic()
@@ -206,9 +242,11 @@ class Worker:
                 not_after=latest_plausible(),
                 ingested_at=[record.timestamp for record in batch.records],
             )
+            messages = [(shard, pack(message)) for shard, message in split_events(decoded.batch, self.shards)]
+            self.metrics.observe_batch("decode", len(batch), time.perf_counter() - begun)
             sent = []
-            for shard, message in split_events(decoded.batch, self.shards):
-                sent.append(await self._send(self.settings.topics.exchange, pack(message), partition=shard))
+            for shard, value in messages:
+                sent.append(await self._send(self.settings.topics.exchange, value, partition=shard))
             reasons: Counter[str] = Counter()
             for bad in decoded.rejected:
                 record = batch.records[bad.index]
@@ -220,7 +258,6 @@ class Worker:
             kinds = Counter(decoded.batch.rows["kind"].tolist())
             self.metrics.count_events({EVENT_TYPES[EventKind(kind) - 1]: n for kind, n in kinds.items()})
             self.metrics.count_dead_letters(reasons)
-            self.metrics.observe_batch("decode", len(batch), time.perf_counter() - begun)
             batch.release()
             self._ack_when_sent(event, sent, gate)
             await asyncio.sleep(0)
@@ -253,14 +290,14 @@ class Worker:
 
     def _take(
         self, shard: LiveShard, value: bytes | None, offset: int, *, aloud: bool
-    ) -> Iterable[tuple[str, bytes, dict[str, Any]]]:
-        """Take one exchange record; yield what is to be sent: topic, value, and how it is addressed."""
+    ) -> list[tuple[str, bytes, dict[str, Any]]]:
+        """Take one exchange record; return what is to be sent: topic, value, and how it is addressed."""
+        found: list[tuple[str, bytes, dict[str, Any]]] = []
         try:
             message = unpack(value)
         except WireError as problem:
             # only kithwatch writes here: to go on would lose what the record held
-            log.critical("Exchange topic, shard %d, offset %d: %s", shard.node.index, offset, problem)
-            raise
+            raise WireError(f"exchange topic, partition {shard.node.index}, offset {offset}: {problem}") from None
         begun = time.perf_counter()
         stage = STAGES[message.kind]
         repeats = shard.node.repeats
@@ -270,14 +307,15 @@ class Worker:
                     if aloud:
                         self._count_flag(record)
                         key = record.account_id.encode()
-                        yield self.settings.topics.flags, flag_bytes(record), {"key": key}
+                        found.append((self.settings.topics.flags, flag_bytes(record), {"key": key}))
             elif aloud:
                 for to, out in step:
-                    self.metrics.count_exchange("resolve" if stage == "probe" else "assess", "sent", len(out.rows))
-                    yield self.settings.topics.exchange, pack(out), {"partition": to}
+                    self.metrics.count_exchange(STAGES[out.kind], "sent", len(out.rows))
+                    found.append((self.settings.topics.exchange, pack(out), {"partition": to}))
         outcome: Any = "repeated" if shard.node.repeats > repeats else "received"
         self.metrics.count_exchange(stage, outcome, len(message.rows))
         self.metrics.observe_batch(stage, len(message.rows), time.perf_counter() - begun)
+        return found
 
     def _count_flag(self, record: FlagRecord) -> None:
         """Count a flag, with the time since its event reached Kafka."""
@@ -305,10 +343,8 @@ class Worker:
         try:
             await asyncio.gather(*sent)
         except KafkaError as problem:
-            # not acknowledged, so it is read again: by this worker after a restart, or by another
-            log.critical("Kafka did not take what a batch gave rise to (%s); stopping", type(problem).__name__)
-            await self.app.crash(problem)
-            return
+            # before anything that comes after it is sent: a receiver drops what is older than what it has seen
+            self.fail(problem)
         finally:
             gate.release()
         event.ack()
@@ -347,6 +383,12 @@ class Worker:
         for name in ("mass_add", "minor_targeting"):
             is_open = any(shard.engine.ledger.circuit_open(name) for shard in self.live.values())
             self.metrics.set_circuit(name, is_open)
+
+
+def _plainly(problem: BaseException) -> str:
+    """Say what an error is, with its text only where the text is ours or Kafka's."""
+    kind = type(problem).__name__
+    return f"{kind} ({problem})" if isinstance(problem, (WireError, KafkaError, OSError)) else kind
 
 
 class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy follows here
@@ -390,6 +432,13 @@ def worker(
     if missing:
         hint = "the platform makes them, or `kithwatch topics --create-inputs`"
         raise UserError(f"no topic {', '.join(missing)}: {hint}")
+    _check_port(health_host, health_port)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
+    )
+    logging.getLogger("streams").setLevel(log_level.upper())
+    if log_level == "debug":
+        logging.getLogger().setLevel(logging.DEBUG)
     made = Worker(
         settings,
         policy,
@@ -398,5 +447,24 @@ def worker(
         host=health_host,
         port=health_port,
     )
-    runner = Runner(made, loglevel=log_level, redirect_stdouts=False, quiet=True, override_logging=True)
+    exercise()  # compiles on a machine's very first start, loads what is compiled on every other
+    # a fetch makes a Python object a record, and they all die young: without this, a tenth of the time goes into
+    # looking at the objects that live
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+    runner = Runner(made, redirect_stdouts=False, quiet=True, override_logging=False)
     sys.exit(runner.execute_from_commandline())
+
+
+def _check_port(host: str, port: int) -> None:
+    """Refuse a port that is taken, before anything is started."""
+    if not port:
+        return
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as problem:
+        raise UserError(f"metrics and health cannot be served at {host}:{port}: {problem.strerror}") from None
