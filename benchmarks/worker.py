@@ -135,14 +135,14 @@ def take(process: psutil.Process, address: str, events: int) -> dict[str, float]
             raise SystemExit("the worker is gone")
         found = scrape(address)
         now, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
-        if begun is None and found.get("kithwatch_events_total", 0) > 0:
-            begun = (now, cpu)
+        if found.get("kithwatch_events_total", 0) == 0:
+            begun = (now, cpu)  # the last look before the first event
         done = (
             found.get("probe.received", 0) >= events
             and found["resolve.received"] == found["resolve.sent"]
             and found["assess.received"] == found["assess.sent"]
         )
-        if begun is not None and done:
+        if begun and done:
             seconds = now - begun[0]
             return found | {"seconds": seconds, "rate": events / seconds, "cpu": cpu - begun[1]}
         time.sleep(0.25)

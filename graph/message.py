@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -92,10 +93,8 @@ class Message:
         return EventBatch(self.rows, self.text)
 
 
-PART: Final = 400_000
-"""Bytes. Kafka takes records of 1 MiB unless told otherwise."""
-CHUNK: Final = 2048
-"""Events in one message at most."""
+PART: Final = 800_000
+"""Bytes in one message, about. Kafka takes records of 1 MiB unless told otherwise; no row has more than 8 kB."""
 NO_HASHES: Final = np.empty(0, np.uint64)
 
 
@@ -147,14 +146,39 @@ def _texts(rows: NDArray[np.void], text: NDArray[np.uint8]) -> NDArray[np.uint8]
     return out
 
 
+def _sizes(rows: NDArray[np.void]) -> NDArray[np.int64]:
+    """Return how many bytes each row takes, with its texts."""
+    texts = sum(rows[name].astype(np.int64) for name in ("event_len", "actor_len", "target_len"))
+    return np.asarray(rows.itemsize + texts)
+
+
+def _shares(
+    rows: NDArray[np.void], to: NDArray[np.int64], size: NDArray[np.int64]
+) -> Iterator[tuple[int, int, NDArray[np.void]]]:
+    """Cut rows by destination, and into parts of about `PART` bytes at most; yield shard, part and rows, in order."""
+    counts = np.bincount(to)
+    order = np.argsort(to.astype(np.uint16), kind="stable")  # shards are at most 4096
+    end = 0
+    for shard, count in enumerate(counts.tolist()):
+        if not count:
+            continue
+        chosen = order[end : end + count]
+        end += count
+        mine = rows[chosen]
+        cut = np.cumsum(size[chosen]) // PART
+        if cut[-1] == 0:
+            yield shard, 0, mine
+            continue
+        edges = [0, *(np.flatnonzero(np.diff(cut)) + 1).tolist(), count]
+        for part, (start, stop) in enumerate(pairwise(edges)):
+            yield shard, part, mine[start:stop]
+
+
 def split_events(batch: EventBatch, shards: int) -> Iterator[tuple[int, Message]]:
-    """Split events by the shard of their actor, at most `CHUNK` in a message with its own texts, in order."""
-    owner = owner_of(batch.rows["actor"], shards)
-    for shard in np.unique(owner).tolist():
-        mine = batch.rows[owner == shard]
-        for at in range(0, len(mine), CHUNK):
-            rows = mine[at : at + CHUNK]
-            yield shard, Message(Kind.EVENTS, -1, -1, 0, rows, _texts(rows, batch.text), NO_HASHES)
+    """Split events by the shard of their actor, in order, each message with its own texts."""
+    rows = batch.rows
+    for shard, _, some in _shares(rows, owner_of(rows["actor"], shards), _sizes(rows)):
+        yield shard, Message(Kind.EVENTS, -1, -1, 0, some, _texts(some, batch.text), NO_HASHES)
 
 
 def split_rows(
@@ -167,14 +191,8 @@ def split_rows(
     shard, part : int
     rows, text, hashes : ndarray
     """
-    texts = sum(rows[name].astype(np.int64) for name in ("event_len", "actor_len", "target_len"))
-    size = rows.itemsize + texts + 8 * (rows["drawn"].astype(np.int64) + rows["recent"])
-    for shard in np.unique(to).tolist():
-        mine = to == shard
-        chosen = rows[mine]
-        cut = np.cumsum(size[mine]) // PART
-        for part, label in enumerate(np.unique(cut).tolist()):
-            some = chosen[cut == label]
-            out = np.empty(int(some["drawn"].sum(dtype=np.int64) + some["recent"].sum(dtype=np.int64)), np.uint64)
-            pack_hashes(some, hashes, out)
-            yield shard, part, some, _texts(some, text), out
+    count = rows["drawn"].astype(np.int64) + rows["recent"]
+    for shard, part, some in _shares(rows, to, _sizes(rows) + 8 * count):
+        out = np.empty(int(some["drawn"].sum(dtype=np.int64) + some["recent"].sum(dtype=np.int64)), np.uint64)
+        pack_hashes(some, hashes, out)
+        yield shard, part, some, _texts(some, text), out

@@ -71,17 +71,20 @@ class Batch:
         Offsets of the first and the last record. There may be gaps between (compaction, transaction markers).
     records
         The records: `offset`, `timestamp` (milliseconds), `key`, `value` (bytes or None), `headers`.
+    epoch
+        The uninterrupted stretch of reading that it belongs to.
     """
 
-    __slots__ = ("__weakref__", "first", "last", "partition", "records", "ticket", "topic")
+    __slots__ = ("__weakref__", "epoch", "first", "last", "partition", "records", "ticket", "topic")
 
-    def __init__(self, tp: TP, records: list[ConsumerRecord], ticket: int) -> None:
+    def __init__(self, tp: TP, records: list[ConsumerRecord], ticket: int, epoch: int) -> None:
         self.topic: str = tp.topic
         self.partition: int = tp.partition
         self.first: int = records[0].offset
         self.last: int = records[-1].offset
         self.records = records
         self.ticket = ticket
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.records)
@@ -230,7 +233,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types m
             # the base class drops messages below the offset read last; the epoch has done that already, and after a
             # rebalance that mark can lie ahead of records that have to be read again
             self._read_offset[tp] = None
-            yield tp, self._batch_message(tp, Batch(tp, records, ticket))
+            yield tp, self._batch_message(tp, Batch(tp, records, ticket, fetch.epoch))
 
     async def _ready(self) -> set[TP] | None:
         """Wait until there is something to fetch for; return the partitions, None for all (a client without group)."""
@@ -316,6 +319,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types m
             if runs is None or runs.epoch != self._thread.epoch or runs.committable is None:
                 return None
             return runs.committable if runs.committable >= self.silent_until(tp) else None
+
+    def is_current(self, batch: Batch) -> bool:
+        """Tell whether a batch belongs to the reading that goes on; after a seek, its records are read again."""
+        return batch.epoch == self._thread.epoch
+
+    def is_placed(self, tp: TP) -> bool:
+        """Tell whether it is known yet up to where a rebuilt topic was done with before."""
+        return tp in self._thread.silent_until
 
     def silent_until(self, tp: TP) -> int:
         """Return the offset of a rebuilt topic up to which all that follows from it was sent before."""

@@ -19,16 +19,13 @@ import asyncio
 import functools
 import gc
 import logging
-import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import click
 import faust
@@ -36,26 +33,22 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from detectors.engine import Engine
-from detectors.episodes import FlagRecord
 from detectors.policy import Policy
 from graph.batch import EventKind
-from graph.message import Kind, split_events
-from graph.node import Node
-from graph.shard import Rows, Settings, Tick
-from graph.state import Var
+from graph.message import split_events
 from streams.cli import UserError
+from streams.deadletters import dead_letter
 from streams.decode import EventDecoder
-from streams.flags import dead_letter_headers
 from streams.health import HealthServer
-from streams.metrics import EVENT_TYPES, Metrics, ShardSize, Stage, reason_class
+from streams.live import LiveShard
+from streams.metrics import EVENT_TYPES, Metrics, reason_class
 from streams.options import latest_plausible, read_policy, read_time
-from streams.outflow import flag_bytes
+from streams.process import check_port, end_at_once, set_up_logging
 from streams.settings import KafkaSettings
 from streams.topics import ensure_topics
 from streams.transport import APP_SETTINGS, Batch, batched_topic
 from streams.warm import exercise
-from streams.wire import WireError, pack, unpack
+from streams.wire import pack
 
 __all__ = ["Worker", "worker"]
 
@@ -66,18 +59,6 @@ IN_FLIGHT: Final = 16
 BREATH: Final = 0.05
 """Seconds an agent works before it lets others have the event loop."""
 Job = Callable[..., Coroutine[Any, Any, None]]
-STAGES: Final[dict[Kind, Stage]] = {Kind.EVENTS: "probe", Kind.ASKS: "resolve", Kind.ANSWERS: "assess"}
-
-
-class LiveShard:
-    """A shard of this worker: its node, its engine, and how far it has read."""
-
-    def __init__(self, index: int, shards: int, policy: Policy, raise_after: int) -> None:
-        self.node = Node(index, shards, Settings())
-        self.engine = Engine(self.node.shard, policy, raise_after)
-        self.position = 0
-        """Offset of the next record to take."""
-        self.counted = dict.fromkeys((Var.N_LATE, Var.N_AHEAD, Var.N_DUPLICATE), 0)
 
 
 class Worker:
@@ -155,20 +136,9 @@ class Worker:
             try:
                 await job(*args)
             except Exception as problem:
-                self.fail(problem)
+                end_at_once(problem, self._datadir)
 
         return run
-
-    def fail(self, problem: BaseException) -> NoReturn:
-        """End the process, saying what happened and where; the text of an error could name an account."""
-        at = traceback.extract_tb(problem.__traceback__)[-1:]
-        where = f" at {os.path.basename(at[0].filename)}:{at[0].lineno}" if at else ""
-        log.critical(
-            "The worker stops: %s%s. What it had not finished is taken up by the next one", _plainly(problem), where
-        )
-        logging.shutdown()
-        shutil.rmtree(self._datadir, ignore_errors=True)
-        os._exit(1)
 
     # the shards of this worker
 
@@ -182,15 +152,23 @@ class Worker:
         # a shard that comes back goes on where it was: its state follows from the log alone
         self.live = {index: shard for index, shard in self.live.items() if index in mine}
         for index in sorted(mine - self.live.keys()):
-            self.live[index] = LiveShard(index, self.shards, self.policy, self.raise_after)
+            self.live[index] = LiveShard(
+                index, self.shards, self.policy, self.raise_after, self.settings.topics, self.metrics
+            )
         self.assigned = True
         log.info("Shards of this worker: %s", sorted(mine) or "none")
 
     def not_ready(self) -> str | None:
-        """Return what the worker waits for, or None."""
+        """Return what the worker waits for, or None.
+
+        Ready is who knows what the log says, so that flags are right. How far behind the platform it is, is no matter
+        of readiness (nothing is gained by starting it anew) but of `kithwatch_consumer_lag_records`.
+        """
         if self.producer is None or not self.assigned:
             return "no partitions assigned yet"
         for index, shard in sorted(self.live.items()):
+            if not self.app.consumer.is_placed(TP(self.settings.topics.exchange, index)):
+                return f"shard {index} has not been asked after yet"
             upto = self._committed(index)
             if shard.position < upto:
                 return f"shard {index} is rebuilt up to offset {shard.position} of {upto}"
@@ -251,10 +229,8 @@ class Worker:
             for bad in decoded.rejected:
                 record = batch.records[bad.index]
                 reasons[reason_class(bad.reason)] += 1
-                headers = dead_letter_headers(bad.reason, batch.topic, batch.partition, record.offset)
-                sent.append(
-                    await self._send(self.settings.topics.dead_letters, record.value, key=record.key, headers=headers)
-                )
+                letter, where = dead_letter(record, bad.reason)
+                sent.append(await self._send(self.settings.topics.dead_letters, letter, **where))
             kinds = Counter(decoded.batch.rows["kind"].tolist())
             self.metrics.count_events({EVENT_TYPES[EventKind(kind) - 1]: n for kind, n in kinds.items()})
             self.metrics.count_dead_letters(reasons)
@@ -269,7 +245,8 @@ class Worker:
             await gate.acquire()
             batch: Batch = event.value
             shard = self.live.get(batch.partition)
-            if shard is None:  # taken away while the batch waited
+            # taken away while the batch waited, or to be read again: what came before it may be missing
+            if shard is None or not self.app.consumer.is_current(batch):
                 gate.release()
                 continue
             silent_until = self._committed(batch.partition)
@@ -278,7 +255,7 @@ class Worker:
             for record in batch.records:
                 if record.offset >= shard.position:
                     aloud = record.offset >= silent_until
-                    for topic, value, where in self._take(shard, record.value, record.offset, aloud=aloud):
+                    for topic, value, where in shard.take(record.value, record.offset, aloud=aloud):
                         sent.append(await self._send(topic, value, **where))
                     shard.position = record.offset + 1
                 if time.perf_counter() - breath > BREATH:
@@ -287,40 +264,6 @@ class Worker:
             batch.release()
             self._ack_when_sent(event, sent, gate)
             await asyncio.sleep(0)
-
-    def _take(
-        self, shard: LiveShard, value: bytes | None, offset: int, *, aloud: bool
-    ) -> list[tuple[str, bytes, dict[str, Any]]]:
-        """Take one exchange record; return what is to be sent: topic, value, and how it is addressed."""
-        found: list[tuple[str, bytes, dict[str, Any]]] = []
-        try:
-            message = unpack(value)
-        except WireError as problem:
-            # only kithwatch writes here: to go on would lose what the record held
-            raise WireError(f"exchange topic, partition {shard.node.index}, offset {offset}: {problem}") from None
-        begun = time.perf_counter()
-        stage = STAGES[message.kind]
-        repeats = shard.node.repeats
-        for step in shard.node.handle(message, offset):
-            if isinstance(step, (Rows, Tick)):
-                for record in shard.engine.take(step):
-                    if aloud:
-                        self._count_flag(record)
-                        key = record.account_id.encode()
-                        found.append((self.settings.topics.flags, flag_bytes(record), {"key": key}))
-            elif aloud:
-                for to, out in step:
-                    self.metrics.count_exchange(STAGES[out.kind], "sent", len(out.rows))
-                    found.append((self.settings.topics.exchange, pack(out), {"partition": to}))
-        outcome: Any = "repeated" if shard.node.repeats > repeats else "received"
-        self.metrics.count_exchange(stage, outcome, len(message.rows))
-        self.metrics.observe_batch(stage, len(message.rows), time.perf_counter() - begun)
-        return found
-
-    def _count_flag(self, record: FlagRecord) -> None:
-        """Count a flag, with the time since its event reached Kafka."""
-        seconds = time.time() - record.ingested_at / 1000 if record.ingested_at > 0 else None
-        self.metrics.count_flag(record.detector, record.severity, record.type, seconds=seconds)
 
     # sending
 
@@ -344,7 +287,7 @@ class Worker:
             await asyncio.gather(*sent)
         except KafkaError as problem:
             # before anything that comes after it is sent: a receiver drops what is older than what it has seen
-            self.fail(problem)
+            end_at_once(problem, self._datadir)
         finally:
             gate.release()
         event.ack()
@@ -353,25 +296,11 @@ class Worker:
 
     def _measure(self) -> None:
         """Bring the gauges up to date, once a second."""
-        sizes = {}
-        late = ahead = duplicates = 0
+        self.metrics.set_shards({index: shard.size() for index, shard in self.live.items()})
         for index, shard in self.live.items():
-            graph = shard.node.shard
-            sizes[index] = ShardSize(
-                accounts=graph.accounts,
-                contacts=graph.contacts,
-                friendships=graph.friendships,
-                bytes=sum(graph.nbytes.values()),
-                clock=graph.clock / 1000 if graph.clock >= 0 else None,
-            )
-            new = {which: graph.counter(which) - before for which, before in shard.counted.items()}
-            shard.counted = {which: before + new[which] for which, before in shard.counted.items()}
-            if shard.position >= self._committed(index):
-                late += new[Var.N_LATE]
-                ahead += new[Var.N_AHEAD]
-                duplicates += new[Var.N_DUPLICATE]
-        self.metrics.set_shards(sizes)
-        self.metrics.count_events({}, late=late, ahead=ahead, duplicates=duplicates)
+            late, ahead, duplicates = shard.news()
+            if shard.position >= self._committed(index):  # or they were counted before the restart
+                self.metrics.count_events({}, late=late, ahead=ahead, duplicates=duplicates)
         lag = {}
         consumer = self.app.consumer
         for tp in consumer.assignment():
@@ -383,12 +312,6 @@ class Worker:
         for name in ("mass_add", "minor_targeting"):
             is_open = any(shard.engine.ledger.circuit_open(name) for shard in self.live.values())
             self.metrics.set_circuit(name, is_open)
-
-
-def _plainly(problem: BaseException) -> str:
-    """Say what an error is, with its text only where the text is ours or Kafka's."""
-    kind = type(problem).__name__
-    return f"{kind} ({problem})" if isinstance(problem, (WireError, KafkaError, OSError)) else kind
 
 
 class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy follows here
@@ -432,13 +355,8 @@ def worker(
     if missing:
         hint = "the platform makes them, or `kithwatch topics --create-inputs`"
         raise UserError(f"no topic {', '.join(missing)}: {hint}")
-    _check_port(health_host, health_port)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
-    )
-    logging.getLogger("streams").setLevel(log_level.upper())
-    if log_level == "debug":
-        logging.getLogger().setLevel(logging.DEBUG)
+    check_port(health_host, health_port)
+    set_up_logging(log_level.upper())
     made = Worker(
         settings,
         policy,
@@ -454,17 +372,5 @@ def worker(
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
     runner = Runner(made, redirect_stdouts=False, quiet=True, override_logging=False)
+    runner.spinner = None
     sys.exit(runner.execute_from_commandline())
-
-
-def _check_port(host: str, port: int) -> None:
-    """Refuse a port that is taken, before anything is started."""
-    if not port:
-        return
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, proto) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as problem:
-        raise UserError(f"metrics and health cannot be served at {host}:{port}: {problem.strerror}") from None
