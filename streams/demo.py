@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -106,7 +106,9 @@ class Inbox(threading.Thread):
         super().__init__(name="flags", daemon=True)
         self.stopping = threading.Event()
         self.flags: dict[str, Flag] = {}
-        self.newest: deque[Flag] = deque(maxlen=200)
+        """The newest record of each flag, the one that came last at the end."""
+        self.rose: dict[str, str] = {}
+        """The severity a flag began with, if it has risen since."""
         self._servers = bootstrap
         self._on_flag = on_flag
 
@@ -123,10 +125,20 @@ class Inbox(threading.Thread):
             for records in polled.values():
                 for record in records:
                     flag = _FLAG.decode(record.value)
-                    self.flags[flag.flag_id] = flag
-                    self.newest.append(flag)
-                    self._on_flag(flag)
+                    self._take(flag)
         consumer.close()
+
+    def _take(self, flag: Flag) -> None:
+        before = self.flags.pop(flag.flag_id, None)
+        self.flags[flag.flag_id] = flag
+        if before is not None and before.severity != flag.severity:
+            self.rose.setdefault(flag.flag_id, before.severity)
+        self._on_flag(flag)
+
+    def newest(self) -> list[tuple[Flag, str | None]]:
+        """Return the flags, the one with the latest news first, and the severity each has risen from."""
+        flags = list(self.flags.values())
+        return [(flag, self.rose.get(flag.flag_id)) for flag in reversed(flags)]
 
 
 class WorkerProcess:
@@ -190,44 +202,60 @@ class WorkerProcess:
         self._file.close()
 
 
-def line_of(flag: Flag) -> Text:
+def line_of(flag: Flag, rose_from: str | None = None, *, short: bool = False) -> Text:
     """Return a flag as one entry of the display."""
     colour = COLOURS[flag.severity]
-    head = f"{flag.raised_at[5:16].replace('T', ' ')}  {flag.severity:8}"
+    head = f"{flag.updated_at[5:16].replace('T', ' ')}  {flag.severity:8}"
     text = Text.assemble((head, colour), f" {flag.detector:16} {flag.score:.2f}  {flag.account_id}")
-    if flag.type != "flag.raised":
-        text.append(f"  ({flag.type.removeprefix('flag.')})", "dim")
-    text.append(f"\n    {flag.explanation}", "default")
-    text.append(f"\n    {flag.counterfactual}", "dim")
+    if rose_from is not None:
+        text.append(f"  risen from {rose_from}", "bold")
+    elif flag.type != "flag.raised":
+        text.append(f"  {flag.type.removeprefix('flag.')}", "dim")
+    text.append(f"\n  {flag.explanation}", "default")
+    if not short:
+        text.append(f"\n  {flag.counterfactual}", "dim")
     return text
 
 
-def display(feeder: Feeder, inbox: Inbox, measured: dict[str, float], height: int) -> Group:
+def fitting(flags: list[tuple[Flag, str | None]], console: Console, lines: int, *, short: bool) -> list[Text]:
+    """Return as many of the first flags as fit into so many lines of a panel as wide as the console."""
+    shown: list[Text] = []
+    for flag, rose_from in flags:
+        text = line_of(flag, rose_from, short=short)
+        lines -= len(text.wrap(console, console.width - 4))
+        if lines < 0:
+            break
+        shown.append(text)
+    return shown
+
+
+def display(feeder: Feeder, inbox: Inbox, measured: dict[str, float], console: Console) -> Group:
     """Return the whole screen."""
-    grid = Table.grid(padding=(0, 3))
+    grid = Table.grid(padding=(0, 2))
     lag = measured.get("kithwatch_consumer_lag_records", 0)
     phase = "live" if feeder.live_since is not None else "loading the platform's history"
     grid.add_row("platform", f"{phase}, {rfc3339(feeder.clock)[:16].replace('T', ' ')}, {feeder.speed:g} × real time")
     grid.add_row(
         "events",
         f"{feeder.sent:,} sent, {measured.get('kithwatch_events_total', 0):,.0f} taken, "
-        f"{measured.get('rate', 0):,.0f} a second, lag {lag:,.0f} records, "
-        f"{measured.get('kithwatch_dead_letters_total', 0):,.0f} dead letters",
+        f"{measured.get('rate', 0):,.0f} a second, {lag:,.0f} behind, "
+        f"{measured.get('kithwatch_dead_letters_total', 0):,.0f} refused",
     )
     grid.add_row(
         "graph",
-        f"{measured.get('kithwatch_shard_accounts', 0):,.0f} accounts, "
         f"{measured.get('kithwatch_shard_contacts', 0):,.0f} contacts, "
         f"{measured.get('kithwatch_shard_friendships', 0):,.0f} friendships, "
         f"{measured.get('kithwatch_shard_bytes', 0) / 1e6:,.0f} MB in {SHARDS} shards",
     )
-    counts: Counter[str] = Counter(flag.severity for flag in inbox.flags.values())
-    grid.add_row("flags", ", ".join(f"{counts[name]} {name}" for name in reversed(COLOURS)) or "none yet")
-    shown = list(inbox.newest)[-max((height - 11) // 3, 1) :]
-    body = Group(*[line_of(flag) for flag in reversed(shown)]) if shown else Text("waiting for the first flag", "dim")
+    flags = inbox.newest()
+    counts: Counter[str] = Counter(flag.severity for flag, _ in flags)
+    grid.add_row("flags", ", ".join(f"{counts[name]} {name}" for name in reversed(COLOURS)) if flags else "none yet")
+    short = console.height < 34 or console.width < 100
+    shown = fitting(flags, console, max(console.height - 10, 3), short=short)
+    body = Group(*shown) if shown else Text("waiting for the first flag", "dim")
     return Group(
         Panel(grid, title="kithwatch demo: a simulated platform, watched live", border_style="blue"),
-        Panel(body, title="flags, newest first: leads for a reviewer, never verdicts", border_style="blue"),
+        Panel(body, title="flags, latest news first: leads, never verdicts", border_style="blue"),
         Text("Ctrl-C stops everything.", "dim"),
     )
 
@@ -288,7 +316,7 @@ class Demo:
             while not self.stopping.wait(1.0 if terminal else 5.0) and (until is None or time.monotonic() < until):
                 if reason := worker.failed() or feeder.problem:
                     raise click.ClickException(reason)
-                update(display(feeder, inbox, worker.measures(), self.console.height))
+                update(display(feeder, inbox, worker.measures(), self.console))
 
     @contextmanager
     def _live(self) -> Iterator[Callable[[Any], None]]:
@@ -302,7 +330,7 @@ class Demo:
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="Another seed, another platform.")
 @click.option("--accounts", default=3000, type=click.IntRange(200, 100_000), show_default=True, help="Its size.")
-@click.option("--speed", default=120.0, type=click.FloatRange(1, 3600), show_default=True, help="Event time a second.")
+@click.option("--speed", default=300.0, type=click.FloatRange(1, 3600), show_default=True, help="Event time a second.")
 @click.option("--seconds", type=click.FloatRange(1), help="Stop by itself after this long.")
 def demo(seed: int, accounts: int, speed: float, seconds: float | None) -> None:
     """Watch everything work on this machine: no Docker, no Kafka to install."""
