@@ -1,26 +1,31 @@
-"""Fixtures for what is deployed: the files, a worker's `/metrics`, and a real Prometheus that has scraped it."""
+"""Fixtures for what is deployed: the files, a worker at work, and a real Prometheus that has scraped it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
 import shutil
-import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kafka import KafkaProducer
 
-from streams.health import HealthServer
-from streams.metrics import EVENT_TYPES, Metrics, ShardSize
+from streams.broker import free_port
+from streams.metrics import EVENT_TYPES
+from streams.settings import KafkaSettings, TopicNames
+from streams.topics import ensure_topics
+from tests.brokers import Broker
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,45 +36,77 @@ def deploy() -> Path:
     return ROOT / "deploy"
 
 
-def move(metrics: Metrics, turn: int) -> None:
-    """Let every metric move as a worker would; `turn` counts up."""
-    metrics.count_events(dict.fromkeys(EVENT_TYPES, 10), late=1, ahead=1, duplicates=1)
-    metrics.count_dead_letters({"bad_field": 1})
-    metrics.set_lag({("social.messages", partition): 100 + turn for partition in range(2)})
-    for stage in ("decode", "probe", "resolve", "assess"):
-        metrics.observe_batch(stage, 200 + turn, 0.002)
-        metrics.count_exchange(stage, "sent", 3)
-    metrics.count_exchange("resolve", "repeated", 1)
-    metrics.count_flag("mass_add", "high", "flag.raised", seconds=0.08)
-    metrics.count_flag("minor_targeting", "critical", "flag.updated", seconds=0.4)
-    metrics.set_circuit("mass_add", turn % 2 == 1)
-    metrics.set_shards({shard: ShardSize(50, 60, 70, 8192, clock=time.time() - 5) for shard in range(2)})
+def platform(settings: KafkaSettings, stop: threading.Event) -> None:
+    """Send, ten times a second: messages, bad records, second deliveries, and an account that asks many children."""
+    producer = KafkaProducer(bootstrap_servers=settings.servers)
+    names = settings.topics
+    turn = 0
+    while not stop.is_set():
+        turn += 1
+        now = int(time.time() * 1000)
+
+        def send(topic: str, kind: str, number: int, now: int = now, turn: int = turn, **more: object) -> None:
+            event = {"type": kind, "event_id": f"{turn}-{kind}-{number}", "occurred_at": now}
+            producer.send(topic, json.dumps(event | more).encode())
+
+        for number in range(20):
+            send(names.messages, "message.sent", number, actor_id=f"a{number}", target_id=f"b{turn % 50}-{number}")
+            send(names.messages, "message.sent", number, actor_id=f"a{number}", target_id=f"b{turn % 50}-{number}")
+            stranger = {"target_id": f"c{turn}-{number}", "target_age_band": "13_15", "actor_age_band": "21_plus"}
+            send(names.friend_requests, "friend_request.sent", number, actor_id=f"x{turn}", **stranger)
+        for kind in EVENT_TYPES[1:]:
+            if kind != "message.sent":
+                whom = {} if kind in ("account.updated", "account.deleted") else {"target_id": f"e{turn}"}
+                send(names.accounts, kind, 0, actor_id=f"d{turn}", **whom)
+        for bad in (b"{", b"", b"[]", b"\xff", b'{"type":"x"}', b"x" * 70_000):
+            producer.send(names.accounts, bad)
+        producer.flush()
+        stop.wait(0.1)
+    producer.close()
 
 
 @pytest.fixture(scope="session")
-def metrics_endpoint() -> Iterator[str]:
-    """The `host:port` of a worker whose every metric moves: here, the metrics and the server without the stream."""
-    started, stop = threading.Event(), threading.Event()
-    metrics = Metrics("policy-of-the-test")
-    server = HealthServer(metrics, last_poll=time.monotonic, not_ready=lambda: None)
-
-    async def serve() -> None:
-        await server.start()
-        started.set()
-        turn = 0
-        while not stop.is_set():
-            move(metrics, turn := turn + 1)
-            await asyncio.sleep(0.1)
-        await server.stop()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
+def metrics_endpoint(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The `host:port` of a worker at work, with a small platform that does all sorts of things."""
+    mark = uuid.uuid4().hex[:6]
+    names = TopicNames(**{field: f"deploy-{mark}-{field}" for field in TopicNames.__struct_fields__})
+    settings = KafkaSettings(bootstrap=broker.bootstrap, shards=2, topics=names)
+    ensure_topics(settings, input_partitions=2)
+    chosen = {f"KITHWATCH_TOPIC_{field.upper()}": getattr(names, field) for field in TopicNames.__struct_fields__}
+    address = f"127.0.0.1:{free_port()}"
+    log = tmp_path_factory.mktemp("worker") / "log"
+    program = Path(sys.executable).with_name("kithwatch")
+    with log.open("wb") as out:
+        worker = subprocess.Popen(
+            [program, "worker", "--bootstrap", broker.bootstrap, "--health-port", address.split(":")[1]],
+            stdout=out,
+            stderr=out,
+            env=os.environ | chosen | {"KITHWATCH_GROUP": f"deploy-{mark}"},
+        )
+    stop = threading.Event()
+    sender = threading.Thread(target=platform, args=(settings, stop))
     try:
-        assert started.wait(10), "the health server did not start"
-        yield f"{server.host}:{server.port}"
+        deadline = time.monotonic() + 180
+        while not _is_ready(address):
+            assert worker.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.25)
+        sender.start()
+        yield address
     finally:
         stop.set()
-        thread.join(10)
+        if sender.is_alive():
+            sender.join(20)
+        worker.terminate()
+        worker.wait(30)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 class Prometheus:
@@ -90,13 +127,6 @@ class Prometheus:
         """Return the series of an instant query; `AssertionError` when it does not parse."""
         result: list[dict[str, Any]] = self.get("query", query=expression)["result"]
         return result
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")
