@@ -9,6 +9,7 @@ MODE is how batches of FIRST are acknowledged: `each` at once; `third` at once, 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -58,8 +59,8 @@ async def forward(stream: faust.StreamT[Batch]) -> None:
     async for event in stream.noack().events():
         batch = event.value
         note(topic=first_name, partition=batch.partition, offsets=[record.offset for record in batch.records])
-        for value in batch.values():
-            await second.send(value=value, partition=batch.partition)
+        sent = [await second.send(value=value, partition=batch.partition) for value in batch.values()]
+        await asyncio.gather(*sent)  # delivered: only then may the batch count as done
         acknowledge(event, batch)
 
 
