@@ -140,9 +140,8 @@ class Chain:
         while not condition():
             if time.monotonic() > deadline:
                 logs = "\n".join(path.read_text(errors="replace")[-3000:] for path in self.folder.glob("*.log"))
-                pytest.fail(
-                    f"not within {seconds:.0f} s: {what}; committed {self.committed(self.first)}, {self.committed(self.second)}\n{logs}"
-                )
+                done = f"{self.committed(self.first)}, {self.committed(self.second)}"
+                pytest.fail(f"not within {seconds:.0f} s: {what}; committed {done}\n{logs}")
             time.sleep(0.2)
 
 
