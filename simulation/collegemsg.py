@@ -11,7 +11,7 @@ accounts; planted attackers are answered as strangers are: mostly not at all.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Final
@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from simulation.missing import Missing
 from simulation.rows import DAY, MINUTE, Array
 from simulation.stream import Event
 
@@ -66,6 +67,7 @@ class CollegeStream:
     Parameters
     ----------
     seed : of ages, planted attackers and ids.
+    missing : what the platform does not send, of `simulation.missing.MISSING`.
 
     Raises
     ------
@@ -73,7 +75,8 @@ class CollegeStream:
         If the package with the data set is not installed.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, missing: tuple[str, ...] = ()) -> None:
+        self._missing = missing
         rng = np.random.Generator(np.random.PCG64(seed))
         time, sender, recipient = _read()
         self._real = int(max(sender.max(), recipient.max())) + 1
@@ -136,8 +139,13 @@ class CollegeStream:
         target = np.concatenate([targets[which], np.full(int(replied.sum()), account)])
         return time, actor, target
 
-    def events(self) -> Iterator[Event]:
-        """Yield the events in time order; times as RFC 3339 text."""
+    def events(self, reached: Callable[[Event], object] | None = None) -> Iterator[Event]:
+        """Yield the events in time order; times as RFC 3339 text; `reached` as in `simulation.stream`."""
+        made = self._events(reached)
+        yield from Missing(self._missing, "collegemsg").of(made) if self._missing else made
+
+    def _events(self, reached: Callable[[Event], object] | None) -> Iterator[Event]:
+        known: set[tuple[int, int]] = set()
         number = 0
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
         seen = [False] * len(self._labels)
@@ -160,6 +168,10 @@ class CollegeStream:
                     seen[index] = True
                     yield account(index, time)
                     number += 1
+            sought = actor >= self._real and self._band[target] == 1 and (actor, target) not in known
+            if reached is not None and sought:
+                known.add((actor, target))
+                reached({"account_id": self._names[actor], "target_id": self._names[target], "occurred_at": time})
             yield {
                 "type": "message.sent",
                 "event_id": f"e{number:x}",
@@ -169,10 +181,10 @@ class CollegeStream:
             }
             number += 1
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self, reached: Callable[[Event], object] | None = None) -> Iterator[bytes]:
         """Yield the events as lines of JSON, each with its newline."""
         encode = msgspec.json.Encoder().encode
-        for event in self.events():
+        for event in self.events(reached):
             yield encode(event) + b"\n"
 
     def labels(self) -> Iterator[Event]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from simulation.kinds import SOCIAL
 from simulation.platform import Platform
-from simulation.profile import SOCIAL
 from simulation.rows import DAY, HOUR
 from simulation.stream import Event, Stream
 
@@ -46,7 +46,7 @@ def live(
 
         def make(first: int = first, number: int = seed + 1_000_003 * turn, harm_from: int = start) -> Platform:
             length = (harm_from + int(days * DAY) - first) / DAY
-            platform = Platform(SOCIAL, number, accounts, length, start=first, attackers=1.5, harm_from=harm_from)
+            platform = Platform(SOCIAL, number, accounts, length, start=first, harm_from=harm_from)
             platform.people.zone += shift
             return platform
 

@@ -12,11 +12,14 @@ from typing import Final
 import numpy as np
 
 from simulation.attacks import harmful_campaigns
-from simulation.campaigns import CIRCLE, CROWD, NEAR, POPULAR, SCHOOL, SECOND, Running, Targets
+from simulation.brigades import brigades
+from simulation.campaigns import CAMPAIGN, CIRCLE, MATES, NEAR, POPULAR, SCHOOL, SECOND, Plans, Running, Targets
+from simulation.cast import EDGES, harmful_mask
+from simulation.groups import GUILD
 from simulation.negatives import innocent_campaigns
 from simulation.outcomes import Outcomes
-from simulation.people import People, befriend, populate
-from simulation.profile import ATTACKS, Profile
+from simulation.people import People, populate
+from simulation.profile import Burst, Profile
 from simulation.rows import (
     ACCEPTED,
     BLOCKED,
@@ -39,6 +42,7 @@ from simulation.rows import (
     rows,
 )
 from simulation.talk import Talk
+from simulation.ties import befriend
 
 __all__ = ["Platform"]
 
@@ -61,6 +65,8 @@ class Platform:
     start : epoch milliseconds; accounts and friendships are loaded in the two hours before.
     attackers : factor on the share of harmful accounts; 0 for none.
     harm_from : epoch milliseconds at which harmful accounts begin all at once, for a demonstration; else None.
+    intensity : factor on how many contacts a day attackers make.
+    burst : a time in which everybody reaches out more than usual, if there is one.
     """
 
     def __init__(
@@ -73,32 +79,36 @@ class Platform:
         start: int,
         attackers: float = 1.0,
         harm_from: int | None = None,
+        intensity: float = 1.0,
+        burst: Burst | None = None,
     ) -> None:
         self._rng = rng = np.random.Generator(np.random.PCG64(seed))
         self.profile, self.start, self.end = profile, start, start + int(days * DAY)
         self.people: People = populate(rng, accounts, profile, start=start, days=days, attackers=attackers)
-        self._days, self._harm_from = days, harm_from
+        self._days, self._harm_from, self._intensity, self._burst = days, harm_from, intensity, burst
         if harm_from is not None:
-            harmful = self.people.label > 0
-            harmful &= self.people.label <= len(ATTACKS)
-            late = harmful & (self.people.joined > harm_from)
+            late = harmful_mask(self.people.label) & (self.people.joined > harm_from)
             self.people.joined[late] = self.people.created[late] = harm_from + 1
 
     def rows(self) -> Iterator[Array]:
         """Yield the events, in time order, as arrays of ROW."""
         rng, people, profile = self._rng, self.people, self.profile
         self._friends, one, other = befriend(rng, people, profile, start=self.start)
+        plans = Plans(np.empty(0, CAMPAIGN))
         harm = harmful_campaigns(
             rng,
             people,
-            profile.kind,
+            self._friends,
+            profile,
+            plans,
             start=self._harm_from or self.start,
             days=self._days,
             prompt=self._harm_from is not None,
         )
-        meant_well = innocent_campaigns(rng, people, profile.kind, start=self.start, days=self._days)
-        table = np.concatenate([harm, meant_well])
-        self._running, self._targets = Running(rng, table, people), Targets(rng, people, self._friends)
+        harm["per_day"] *= self._intensity
+        meant_well = innocent_campaigns(rng, people, profile, plans, start=self.start, days=self._days)
+        plans.table = table = np.concatenate([harm, meant_well])
+        self._running, self._targets = Running(rng, plans), Targets(rng, people, self._friends, plans)
         self._outcomes, self._talk = Outcomes(rng, people, profile), Talk(rng, people, profile)
         self._asked, self._agenda = Asked(len(people)), Agenda()
         self._alive = people.joined < self.start
@@ -138,7 +148,7 @@ class Platform:
         arrivals = np.flatnonzero(~self._alive)
         self._agenda.add(rows(UPDATED, people.joined[arrivals], arrivals))
         n, length = len(people), self.end - self.start
-        true_band = np.searchsorted([13.0, 16.0, 18.0, 21.0], people.age, side="right") + 1
+        true_band = np.searchsorted(EDGES, people.age, side="right") + 1
         found_out = np.flatnonzero((people.band != true_band) & (rng.random(n) < 0.006 * self._days))
         since = np.maximum(people.joined[found_out], self.start)
         at = since + (rng.random(len(found_out)) * (self.end - since)).astype(np.int64)
@@ -148,6 +158,7 @@ class Platform:
             people.joined[leaving] + HOUR, self.start + (rng.random(len(leaving)) * length).astype(np.int64)
         )
         self._agenda.add(rows(DELETED, at, leaving))
+        self._agenda.add(brigades(rng, people, start=self.start, end=self.end))
         gone = table[table["leaves"]]
         self._agenda.add(rows(DELETED, gone["end"] + rng.integers(HOUR, DAY, len(gone)), gone["account"]))
 
@@ -175,20 +186,25 @@ class Platform:
     def _everyday(self, begin: int, end: int, active: Array) -> None:
         """Everyday requests, conversations and quarrels of everybody."""
         rng, people = self._rng, self.people
-        actor = self._draw(people.requests * active, begin, end)
-        strange = rng.random(len(actor)) < people.strange_requests[actor]
-        known = rng.choice([SECOND, CIRCLE, SCHOOL, CROWD], len(actor), p=[0.45, 0.35, 0.2, 0.0])
+        lift = self._lift(begin)
+        actor = self._draw(people.requests * active * (1.0 + lift), begin, end)
+        strange, extra = self._strange(people.strange_requests[actor], lift)
+        known = rng.choice([SECOND, CIRCLE, SCHOOL], len(actor), p=[0.45, 0.35, 0.2])
+        known[extra & (rng.random(len(actor)) < 0.8)] = SCHOOL
+        known[(people.tiers[GUILD].of[actor] >= 0) & (rng.random(len(actor)) < 0.3)] = MATES
         way = np.where(strange, np.where(rng.random(len(actor)) < 0.85, NEAR, POPULAR), known)
         blank = np.full(len(actor), -1)
-        target = self._targets.find(actor, way, blank, blank, blank)
+        target = self._targets.find(actor, way, blank)
         self._request(self._sitting(actor, begin, end), actor, target, blank)
 
-        actor = self._draw(people.sessions * active, begin, end)
-        strange = rng.random(len(actor)) < people.strange_sessions[actor]
+        actor = self._draw(people.sessions * active * (1.0 + 0.5 * lift), begin, end)
+        strange, extra = self._strange(people.strange_sessions[actor], 0.5 * lift)
         way = np.where(rng.random(len(actor)) < 0.9, NEAR, POPULAR)
+        mates = ~strange & (people.tiers[GUILD].of[actor] >= 0) & (rng.random(len(actor)) < 0.25)
+        way[mates], strange = MATES, strange | mates
         blank = np.full(len(actor), -1)
         target = self._friends.pick_close(rng, actor)
-        target[strange] = self._targets.find(actor[strange], way[strange], *([blank[strange]] * 3))
+        target[strange] = self._targets.find(actor[strange], way[strange], blank[strange])
         self._write(self._sitting(actor, begin, end), actor, target, blank)
 
         actor = self._draw(np.full(len(people), 0.004), begin, end)
@@ -197,12 +213,25 @@ class Platform:
         what = rng.choice([REMOVED, BLOCKED, REPORTED], len(actor), p=[0.7, 0.2, 0.1])
         self._agenda.add(rows(what, at, actor, target, extra=np.where(what == REPORTED, 3, -1)))
 
+    def _lift(self, begin: int) -> float:
+        """Return by how much more than usual everybody reaches out, as a share of the usual."""
+        burst = self._burst
+        day = (begin - self.start) / DAY
+        inside = burst is not None and burst.begin <= day < burst.begin + burst.length
+        return burst.factor - 1.0 if burst is not None and inside else 0.0
+
+    def _strange(self, usual: Array, lift: float) -> tuple[Array, Array]:
+        """Return which contacts go to strangers, and which are only made because of a burst."""
+        extra = self._rng.random(len(usual)) < lift / (1.0 + lift)
+        share = np.where(extra, self._burst.strangers if self._burst else 0.0, usual)
+        return self._rng.random(len(usual)) < share, extra
+
     def _campaign(self, begin: int, end: int, light: Array) -> None:
         """Contacts made in campaigns."""
         which, way = self._running.draw(begin, end, light, self._alive)
         plan = self._running.table[which]
         actor = plan["account"].astype(np.int64)
-        target = self._targets.find(actor, way, plan["youngest"], plan["oldest"], plan["anchor"])
+        target = self._targets.find(actor, way, which)
         at = np.maximum(self._sitting(actor, begin, end), plan["begin"])
         writes = self._rng.random(len(actor)) < plan["messages"]
         self._request(at[~writes], actor[~writes], target[~writes], which[~writes])
@@ -252,6 +281,7 @@ class Platform:
             self._outcomes.to_pestering(at[cold] + HOUR, actor[cold], target[cold], mutual[cold], length[cold])
         )
         warm = answered & ~friend
+        self._running.welcomed(campaign[warm])
         goes_on = warm & (campaign >= 0)
         self._agenda.add(
             self._talk.pursue(
@@ -298,6 +328,7 @@ class Platform:
         """Let new friends talk, if they do."""
         rng = self._rng
         within = accepted["campaign"] >= 0
+        self._running.welcomed(accepted["campaign"])
         self._agenda.add(
             self._talk.pursue(
                 accepted["time"][within],

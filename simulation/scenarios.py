@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from simulation.collegemsg import CollegeStream
+from simulation.kinds import CLASSROOM, DATING, FORUM, GAMING, SOCIAL, TEENCHAT
 from simulation.platform import Platform
-from simulation.profile import DATING, GAMING, SOCIAL, Profile
+from simulation.profile import Burst, Profile
 from simulation.stream import Event, Stream
 
 __all__ = ["NAMES", "START", "Labelled", "Scenario", "UnknownScenarioError", "build"]
@@ -20,10 +21,10 @@ START: Final = 1_791_158_400_000
 class Labelled(Protocol):
     """A labelled stream, whatever made it."""
 
-    def events(self) -> Iterator[Event]:
-        """Yield the events in time order."""
+    def events(self, reached: Callable[[Event], object] | None = None) -> Iterator[Event]:
+        """Yield the events in time order; hand over attackers' first contacts with children as they come."""
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self, reached: Callable[[Event], object] | None = None) -> Iterator[bytes]:
         """Yield the events as lines of JSON."""
 
     def labels(self) -> Iterator[Event]:
@@ -39,20 +40,30 @@ class Scenario:
     profile : the kind of platform.
     accounts, days : size, unless the caller wants another.
     attackers : factor on the profile's share of harmful accounts.
+    burst : a time in which everybody reaches out more than usual, if there is one.
     """
 
     profile: Profile
     accounts: int
     days: float
     attackers: float = 1.0
+    burst: Burst | None = None
 
 
+_LAUNCH: Final = Burst(begin=9.0, length=5.0, factor=4.0, strangers=0.8)
+_SCHOOL_YEAR: Final = Burst(begin=9.0, length=7.0, factor=4.0, strangers=0.1)
 _SCENARIOS: Final = {
     "social": Scenario(SOCIAL, 20_000, 28),
     "gaming": Scenario(GAMING, 20_000, 28),
     "dating": Scenario(DATING, 20_000, 28),
+    "classroom": Scenario(CLASSROOM, 20_000, 28),
+    "teenchat": Scenario(TEENCHAT, 20_000, 28),
+    "forum": Scenario(FORUM, 20_000, 28),
+    "launch": Scenario(GAMING, 20_000, 28, burst=_LAUNCH),
+    "school_year": Scenario(SOCIAL, 20_000, 28, burst=_SCHOOL_YEAR),
     "quiet": Scenario(SOCIAL, 6_000, 21, attackers=0.0),
-    "demo": Scenario(SOCIAL, 3_000, 3, attackers=1.5),
+    "quiet_launch": Scenario(GAMING, 6_000, 21, attackers=0.0, burst=_LAUNCH),
+    "demo": Scenario(SOCIAL, 3_000, 3),
 }
 NAMES: Final = (*_SCENARIOS, "collegemsg")
 
@@ -61,7 +72,15 @@ class UnknownScenarioError(ValueError):
     """There is no scenario of that name."""
 
 
-def build(name: str, seed: int, accounts: int | None = None, days: float | None = None) -> Labelled:
+def build(
+    name: str,
+    seed: int,
+    accounts: int | None = None,
+    days: float | None = None,
+    *,
+    intensity: float = 1.0,
+    missing: tuple[str, ...] = (),
+) -> Labelled:
     """Return the stream of a named scenario.
 
     Parameters
@@ -69,6 +88,8 @@ def build(name: str, seed: int, accounts: int | None = None, days: float | None 
     name : one of NAMES.
     seed : of all randomness; the same seed gives the same bytes.
     accounts, days : size; the scenario's own by default. `collegemsg` is as large as it is and takes neither.
+    intensity : factor on how many contacts a day attackers make; not for `collegemsg`.
+    missing : what the platform does not send, of `simulation.missing.MISSING`.
 
     Raises
     ------
@@ -84,7 +105,7 @@ def build(name: str, seed: int, accounts: int | None = None, days: float | None 
     'account.updated'
     """
     if name == "collegemsg":
-        return CollegeStream(seed)
+        return CollegeStream(seed, missing)
     scenario = _SCENARIOS.get(name)
     if scenario is None:
         raise UnknownScenarioError(f"there is no scenario {name!r}; choose one of: {', '.join(NAMES)}")
@@ -92,6 +113,15 @@ def build(name: str, seed: int, accounts: int | None = None, days: float | None 
     live = START if name == "demo" else None
     return Stream(
         lambda: Platform(
-            scenario.profile, seed, size, length, start=START, attackers=scenario.attackers, harm_from=live
-        )
+            scenario.profile,
+            seed,
+            size,
+            length,
+            start=START,
+            attackers=scenario.attackers,
+            harm_from=live,
+            intensity=intensity,
+            burst=scenario.burst,
+        ),
+        missing=missing,
     )

@@ -9,10 +9,12 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from simulation.cast import EDGES, harmful_mask
+from simulation.classes import CLASSES, is_harmful
+from simulation.missing import Missing
 from simulation.outcomes import REASONS
-from simulation.people import BANDS, CLASSES, SOURCES, People
+from simulation.people import BANDS, SOURCES, People
 from simulation.platform import Platform
-from simulation.profile import ATTACKS
 from simulation.rows import DAY, MESSAGE, REPORTED, REQUEST, SIGNS, TYPES, UPDATED, Array
 
 __all__ = ["Event", "Stream"]
@@ -30,25 +32,39 @@ class Stream:
     ----------
     make : makes the platform; called once a pass.
     prefix : put before account and event ids, to tell several streams apart.
+    missing : names in `simulation.missing.MISSING`: what the platform does not send.
     """
 
-    def __init__(self, make: Callable[[], Platform], prefix: str = "") -> None:
-        self._make, self._prefix = make, prefix
+    def __init__(self, make: Callable[[], Platform], prefix: str = "", missing: tuple[str, ...] = ()) -> None:
+        self._make, self._prefix, self._missing = make, prefix, missing
 
-    def events(self) -> Iterator[Event]:
-        """Yield the events in time order."""
+    def events(self, reached: Callable[[Event], object] | None = None) -> Iterator[Event]:
+        """Yield the events in time order.
+
+        Parameters
+        ----------
+        reached : is handed each harmful account's first contact with each child that it sought out: `account_id`,
+            `target_id` and `occurred_at`, as the event that tells of it is due. What is told here is what happened,
+            whether or not the platform knows anybody's age and sends the event.
+        """
         platform = self._make()
         people = platform.people
         names = [self._prefix + name for name in people.names]
+        sends = Missing(self._missing, platform.profile.kind)
         number = 0
+        victims = _Victims(people, names)
         for part in platform.rows():
-            yield from _events(part, people, names, f"{self._prefix}e", number, platform.profile.conversation_ids)
+            if reached is not None:
+                for contact in victims.among(part):
+                    reached(contact)
+            made = _events(part, people, names, f"{self._prefix}e", number, platform.profile.conversation_ids)
+            yield from sends.of(made) if self._missing else made
             number += len(part)
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield the events as lines of JSON, each with its newline."""
+    def lines(self, reached: Callable[[Event], object] | None = None) -> Iterator[bytes]:
+        """Yield the events as lines of JSON, each with its newline; `reached` as in `events`."""
         encode = msgspec.json.Encoder().encode
-        for event in self.events():
+        for event in self.events(reached):
             yield encode(event) + b"\n"
 
     def labels(self) -> Iterator[Event]:
@@ -59,8 +75,28 @@ class Stream:
             yield {
                 "account_id": self._prefix + name,
                 "label": CLASSES[label],
-                "harmful": CLASSES[label] in ATTACKS,
+                "harmful": is_harmful(CLASSES[label]),
             }
+
+
+class _Victims:
+    """Finds the first contact of each harmful account with each child that it sought out."""
+
+    def __init__(self, people: People, names: list[str]) -> None:
+        self._harmful, self._child, self._names = harmful_mask(people.label), people.age < 18.0, names
+        self._known: set[tuple[int, int]] = set()
+
+    def among(self, part: Array) -> Iterator[Event]:
+        """Yield those contacts in a stretch of rows that are first ones."""
+        sought = (part["campaign"] >= 0) & ((part["kind"] == MESSAGE) | (part["kind"] == REQUEST))
+        sought &= self._harmful[part["actor"]] & (part["target"] >= 0)
+        sought[sought] = self._child[part["target"][sought]]
+        for time, actor, target in zip(
+            *(part[name][sought].tolist() for name in ("time", "actor", "target")), strict=True
+        ):
+            if (actor, target) not in self._known:
+                self._known.add((actor, target))
+                yield {"account_id": self._names[actor], "target_id": self._names[target], "occurred_at": time}
 
 
 def _events(
@@ -113,4 +149,4 @@ def _account(event: Event, people: People, account: int, band: int, time: int) -
 
 
 def _band_of(age: float) -> int:
-    return int(np.searchsorted([13.0, 16.0, 18.0, 21.0], age, side="right")) + 1
+    return int(np.searchsorted(EDGES, age, side="right")) + 1

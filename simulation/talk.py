@@ -10,7 +10,7 @@ from simulation.people import People
 from simulation.profile import Profile
 from simulation.rows import DAY, MESSAGE, MINUTE, SIGNS, Array, rows
 
-__all__ = ["SEVERE", "Talk"]
+__all__ = ["EXTORT", "GROOM", "LOGISTICS", "NOTHING", "POSE", "ROMANCE", "SALES", "SEVERE", "Talk"]
 
 _BIT: Final = {name: 1 << number for number, name in enumerate(SIGNS)}
 SEVERE: Final = _BIT["sexual"] | _BIT["blackmail"] | _BIT["image_request"] | _BIT["secrecy"]
@@ -19,11 +19,41 @@ SEVERE: Final = _BIT["sexual"] | _BIT["blackmail"] | _BIT["image_request"] | _BI
 _NOISE: Final = np.array([1 << number for number in range(len(SIGNS))])
 _ADULTS: Final = np.array([_BIT[name] for name in ("sexual", "meet_up", "off_platform", "image_request", "probing")])
 _YOUNG: Final = np.array([_BIT[name] for name in ("off_platform", "meet_up", "personal_info", "age_claim", "secrecy")])
-_STAGES: Final = (
-    np.array([_BIT[name] for name in ("probing", "personal_info", "age_claim", "personal_info")]),
-    np.array([_BIT[name] for name in ("secrecy", "off_platform", "probing", "image_request")]),
-    np.array([_BIT[name] for name in ("sexual", "meet_up", "image_request", "secrecy", "blackmail")]),
+NOTHING, GROOM, EXTORT, POSE, LOGISTICS, SALES, ROMANCE = range(7)
+"""What is said in a campaign: nothing of note; grooming; extortion with images; grooming by somebody who claims to be a
+child; where and when to meet, and in which group chat; what it costs and where to send it; a romance."""
+
+
+def _signs(*names: str) -> Array:
+    return np.array([_BIT[name] for name in names])
+
+
+_SCRIPTS: Final = (
+    (_signs("probing"),),
+    (
+        _signs("probing", "personal_info", "age_claim", "personal_info"),
+        _signs("secrecy", "off_platform", "probing", "image_request"),
+        _signs("sexual", "meet_up", "image_request", "secrecy", "blackmail"),
+    ),
+    (
+        _signs("sexual", "off_platform", "probing", "age_claim"),
+        _signs("image_request", "image_request", "sexual"),
+        _signs("blackmail", "blackmail", "secrecy", "image_request"),
+    ),
+    (
+        _signs("age_claim", "age_claim", "personal_info", "probing"),
+        _signs("age_claim", "secrecy", "off_platform", "image_request"),
+        _signs("sexual", "meet_up", "image_request", "secrecy"),
+    ),
+    (_signs("meet_up", "off_platform", "personal_info", "meet_up", "probing"),),
+    (_signs("off_platform", "personal_info", "off_platform", "meet_up"),),
+    (
+        _signs("personal_info", "age_claim", "off_platform"),
+        _signs("off_platform", "sexual", "meet_up", "secrecy"),
+        _signs("sexual", "image_request", "meet_up", "secrecy"),
+    ),
 )
+"""The signs of each script, stage by stage."""
 
 
 class Talk:
@@ -42,6 +72,7 @@ class Talk:
         campaign: Array | int = -1,
         stage: Array | float = 0.0,
         strength: Array | float = 0.0,
+        script: Array | int = NOTHING,
     ) -> Array:
         """Return the messages of one conversation a pair.
 
@@ -52,7 +83,9 @@ class Talk:
         length : number of messages.
         lively : chance that a message after the first is by `b`; 0 if there is no answer.
         campaign : what made `a` write, or -1.
-        stage, strength : of grooming by `a`; 0 for everybody else.
+        stage : how far things have come, 0 to 1.
+        strength : share of `a`'s messages with a sign of the script at the last stage.
+        script : what `a` has in mind.
         """
         rng = self._rng
         which = np.repeat(np.arange(len(a)), length)
@@ -69,11 +102,14 @@ class Talk:
         push = np.broadcast_to(np.asarray(strength), len(a))[which]
         if (push > 0).any():
             far = np.broadcast_to(np.asarray(stage), len(a))[which]
-            slips = ~answers & (rng.random(len(which)) < push * (0.15 + far))
-            reached = np.minimum((far * 3 * rng.random(len(which)) ** 0.4).astype(np.int64), 2)
-            for number, choice in enumerate(_STAGES):
-                mask = slips & (reached == number)
-                spoken[mask] |= rng.choice(choice, int(mask.sum()))
+            told = np.broadcast_to(np.asarray(script), len(a))[which]
+            slips = np.flatnonzero(~answers & (rng.random(len(which)) < push * (0.15 + far)))
+            at_most = rng.random(len(slips)) ** 0.4 * far[slips]
+            for number, stages in enumerate(_SCRIPTS):
+                reached = np.minimum((at_most * len(stages)).astype(np.int64), len(stages) - 1)
+                for step, choice in enumerate(stages):
+                    said = slips[(told[slips] == number) & (reached == step)]
+                    spoken[said] |= rng.choice(choice, len(said))
         origin = np.broadcast_to(np.asarray(campaign), len(a))[which]
         return rows(MESSAGE, at, speaker, listener, campaign=np.where(answers, -1, origin), signs=spoken)
 
@@ -106,17 +142,19 @@ class Talk:
         plan = table[number]
         wanted = rng.random(len(a)) < plan["pursue"]
         time, a, b, number, plan = time[wanted], a[wanted], b[wanted], number[wanted], plan[wanted]
-        mean = np.where(plan["strength"] > 0.05, 6.0, 2.0)
-        sessions = rng.geometric(1.0 / mean)
+        friendly = 1.0 / (1.0 + np.exp(-(1.0 + people.open[b] * 0.5 + people.appeal[a] * 0.3)))
+        # it goes on for as long as both want it to
+        sessions = np.minimum(
+            rng.geometric(1.0 / np.maximum(plan["sessions"], 1.0)), rng.geometric(1.0 / (1.0 + 30.0 * friendly**2))
+        )
         which = np.repeat(np.arange(len(a)), sessions)
         index = np.arange(len(which)) - np.repeat(np.cumsum(sessions) - sessions, sessions)
         pause = rng.lognormal(np.log(np.maximum(plan["tempo"][which], 0.05)), 0.8) * DAY
         passed = np.cumsum(pause)
         before = np.repeat((passed - pause)[index == 0], sessions) if len(which) else passed
         since = passed - before - np.where(index == 0, pause * 0.9, 0.0)
-        far = np.minimum(1.0, (index + 1) / np.maximum(8.0, sessions[which]))
-        friendly = 1.0 / (1.0 + np.exp(-(1.0 + people.open[b] * 0.5 + people.appeal[a] * 0.3)))
-        length = 1 + rng.geometric(1.0 / (2.0 + 6.0 * friendly[which] * (0.5 + far)))
+        far = np.minimum(1.0, (index + 1) / plan["pace"][which])
+        length = 1 + rng.geometric(1.0 / (2.0 + 6.0 * plan["volume"][which] * friendly[which] * (0.5 + far)))
         return self.converse(
             time[which] + since.astype(np.int64) + MINUTE,
             a[which],
@@ -126,4 +164,5 @@ class Talk:
             number[which],
             far,
             plan["strength"][which],
+            plan["script"][which],
         )

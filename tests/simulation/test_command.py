@@ -26,7 +26,7 @@ def test_it_writes_events_and_labels(tmp_path: Path):
         )
         assert done.returncode == 0, done.stderr
     one, two = tmp_path / "deep" / "one", tmp_path / "deep" / "two"
-    for name in ("events.jsonl", "labels.jsonl"):
+    for name in ("events.jsonl", "labels.jsonl", "victims.jsonl"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
     labels = [json.loads(line) for line in (one / "labels.jsonl").read_text().splitlines()]
     assert len(labels) == 300
@@ -38,7 +38,9 @@ def test_it_writes_events_and_labels(tmp_path: Path):
     [
         (["--scenario", "nope"], "choose one of: social"),
         (["--scenario", "collegemsg", "--days", 3], "fixed size"),
+        (["--scenario", "collegemsg", "--intensity", 3], "fixed size"),
         (["--scenario", "demo", "--accounts", 3], "--accounts"),
+        (["--scenario", "demo", "--missing", "sleep"], "--missing"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(tmp_path: Path, arguments: list[object], says: str):

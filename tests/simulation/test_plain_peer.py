@@ -15,7 +15,7 @@ from simulation.scenarios import build
 from streams.decode import EventDecoder
 
 
-@pytest.mark.parametrize("name", ["social", "gaming", "dating", "collegemsg"])
+@pytest.mark.parametrize("name", ["social", "gaming", "dating", "forum", "collegemsg"])
 def test_the_plain_peer_agrees_with_the_graph(name):
     size = {} if name == "collegemsg" else {"accounts": 1_200, "days": 9}
     data = b"".join(build(name, 5, **size).lines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,12 +14,13 @@ import pytest
 import simulation
 from benchmarks.plain_peer import MINORS, PlainPeer
 from detectors.evaluation import average_precision
-from simulation.profile import ATTACKS, NEGATIVES
+from simulation.classes import ATTACKS, NEGATIVES
+from simulation.missing import MISSING
 from simulation.scenarios import NAMES, START, UnknownScenarioError, build
 from streams.events import Event as ContractEvent
 
 DAY = 86_400_000
-KINDS = ("social", "gaming", "dating")
+KINDS = ("social", "gaming", "dating", "classroom", "teenchat", "forum")
 SMALL = {"accounts": 1_200, "days": 6}
 
 
@@ -28,7 +30,7 @@ def stream(request: pytest.FixtureRequest) -> tuple[list[dict[str, Any]], dict[s
     return list(made.events()), {label["account_id"]: label for label in made.labels()}
 
 
-@pytest.mark.parametrize("name", ["social", "dating", "demo", "collegemsg"])
+@pytest.mark.parametrize("name", ["social", "dating", "forum", "demo", "collegemsg"])
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others(name):
     size = {} if name == "collegemsg" else {"accounts": 400, "days": 3}
     one, again, other = (b"".join(build(name, seed, **size).lines()) for seed in (5, 5, 6))
@@ -130,9 +132,10 @@ def test_attackers_act_and_teachers_say_so():
         roles[event["actor_id"]].update(event.get("roles", ()))
     harmful = [account for account, label in labels.items() if label in ATTACKS]
     assert np.median([len(reached[account]) for account in harmful]) >= 5
-    teachers = [account for account, label in labels.items() if label == "teacher"]
-    assert sum("educator" in roles[account] for account in teachers) > len(teachers) / 2
-    assert not any("educator" in roles[account] for account, label in labels.items() if label == "coach")
+    of = {name: [account for account, label in labels.items() if label == name] for name in NEGATIVES}
+    assert of["teacher"]
+    assert all("educator" in roles[account] for account in of["teacher"])
+    assert not any("educator" in roles[account] for account in (*of["teacher_no_role"], *of["coach"]))
 
 
 def test_children_are_there_in_the_shares_that_the_platform_has():
@@ -146,7 +149,7 @@ def test_children_are_there_in_the_shares_that_the_platform_has():
         total = sum(bands.values())
         shares[name] = sum(bands[band] for band in MINORS) / total
         assert 0.02 < bands["unknown"] / total < 0.4
-    assert shares["gaming"] > shares["social"] > 0.15
+    assert shares["classroom"] > shares["teenchat"] > shares["gaming"] > shares["social"] > 0.15
     assert shares["dating"] < 0.1
 
 
@@ -197,12 +200,85 @@ def test_no_single_feature_separates_attackers(name):
     assert average_precision([highest["minors_7d"][who] for who in labels], truth) > 5 * np.mean(truth)
 
 
+@pytest.mark.parametrize("name", ["social", "collegemsg"])
+def test_what_is_missing_is_missing_and_the_rest_is_there(name):
+    size = {} if name == "collegemsg" else {"accounts": 600, "days": 4}
+    whole = {event["event_id"]: event for event in build(name, 4, **size).events()}
+    for missing in MISSING:
+        left = {event["event_id"]: event for event in build(name, 4, **size, missing=(missing,)).events()}
+        fields = {field for event in left.values() for field in event}
+        types = {event["type"] for event in left.values()}
+        assert left.keys() <= whole.keys()
+        assert all(whole[key].items() >= event.items() for key, event in left.items())
+        if missing == "ages":
+            assert not fields & {"age_band", "birth_date", "age_source"}
+        elif missing == "friendships":
+            assert "friendship.created" not in types
+            assert "mutual_friends" not in fields
+        elif missing == "outcomes":
+            assert not types & {"friend_request.declined", "account.blocked", "account.reported"}
+        elif missing == "signs":
+            assert "signs" not in fields
+        else:
+            assert 0.4 < len(left) / len(whole) < 0.6
+    with pytest.raises(ValueError, match="choose of: ages"):
+        list(build(name, 4, **size, missing=("sleep",)).events())
+
+
+@pytest.mark.parametrize("name", ["social", "teenchat", "collegemsg"])
+def test_whom_attackers_reached_is_told_whether_or_not_the_events_show_it(name):
+    size = {} if name == "collegemsg" else {"accounts": 1_500, "days": 8}
+    reached: list[dict[str, Any]] = []
+    stream = build(name, 6, **size)
+    first: dict[tuple[str, str], int] = {}
+    bands: dict[str, str] = {}
+    for event in stream.events(reached.append):
+        if event["type"] in ("friend_request.sent", "message.sent"):
+            pair = event["actor_id"], event["target_id"]
+            at = event["occurred_at"]
+            first.setdefault(pair, at if isinstance(at, int) else round(datetime.fromisoformat(at).timestamp() * 1000))
+        bands[event["actor_id"]] = event.get("age_band", bands.get(event["actor_id"], "unknown"))
+    harmful = {label["account_id"] for label in stream.labels() if label["harmful"]}
+    pairs = [(contact["account_id"], contact["target_id"]) for contact in reached]
+    assert pairs
+    assert len(set(pairs)) == len(pairs)
+    assert {account for account, _ in pairs} <= harmful
+    assert all(first[pair] <= contact["occurred_at"] for pair, contact in zip(pairs, reached, strict=True))
+    known = sum(bands[target] in MINORS for _, target in pairs) / len(pairs)
+    assert 0.3 < known <= 1.0
+    hidden: list[dict[str, Any]] = []
+    list(build(name, 6, **size, missing=("ages", "half")).events(hidden.append))
+    assert hidden == reached
+
+
+def test_attackers_do_more_with_more_intensity():
+    def contacts(intensity: float) -> int:
+        reached: list[dict[str, Any]] = []
+        list(build("social", 2, accounts=1_500, days=6, intensity=intensity).events(reached.append))
+        return len(reached)
+
+    assert contacts(3.0) > 1.5 * contacts(1.0) > 1.5 * 1.5 * contacts(0.3)
+
+
+def test_everybody_reaches_out_in_a_burst():
+    counts: dict[str, Counter[int]] = {}
+    for name in ("gaming", "launch"):
+        events = build(name, 1, accounts=600, days=14).events()
+        counts[name] = Counter(
+            (event["occurred_at"] - START) // DAY for event in events if event["type"] == "friend_request.sent"
+        )
+    grown = {day: counts["launch"][day] / counts["gaming"][day] for day in range(14)}
+    inside, before = (sum(grown[day] for day in days) / 4 for days in (range(9, 13), range(4, 8)))
+    assert inside > 1.8
+    assert 0.7 < before < 1.4
+
+
 def test_a_quiet_platform_has_nobody_who_does_harm():
     assert not any(label["harmful"] for label in build("quiet", 1, accounts=800, days=2).labels())
 
 
 def test_an_unknown_scenario_is_refused_with_the_names():
-    with pytest.raises(UnknownScenarioError, match="social, gaming, dating, quiet, demo, collegemsg"):
+    with pytest.raises(UnknownScenarioError, match="social, gaming, dating, classroom, teenchat, forum"):
         build("nope", 1)
 
 
@@ -232,8 +308,8 @@ def test_live_attackers_are_at_it_within_minutes():
 
 
 def test_memory_is_bound_to_accounts_not_to_events():
+    from simulation.kinds import SOCIAL
     from simulation.platform import Platform
-    from simulation.profile import SOCIAL
 
     platform = Platform(SOCIAL, 1, 500, 40, start=START)
     held = [sum(len(part) for part in platform._agenda._later) for _ in platform.rows()]
