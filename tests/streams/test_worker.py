@@ -159,9 +159,12 @@ def test_several_shards_and_partitions_find_what_one_finds(place: Place, tmp_pat
         assert worker.metric("kithwatch_shard_friendships") == pytest.approx(run.shard.friendships, rel=0.01, abs=2)
         flags = [record.value for record in read(settings, settings.topics.flags, 1)]
         assert worker.stop() < 10
-    there = {flag["account_id"] for flag in newest(flags).values()}
-    one = {flag["account_id"] for flag in newest(wanted).values()}
-    assert len(there & one) >= 0.7 * len(there | one), (there, one)
+    there, one = list(newest(flags).values()), list(newest(wanted).values())
+    # each shard learns what is ordinary from a third of the accounts, so that hints differ, but no case does
+    for mine, other in ((there, one), (one, there)):
+        cases = {flag["account_id"] for flag in mine if flag["severity"] != "low"}
+        assert cases
+        assert len(cases - {flag["account_id"] for flag in other}) <= 1
 
 
 def test_a_killed_worker_leaves_nothing_behind_and_no_flag_changes(place: Place, tmp_path: Path) -> None:
