@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.jit import njit
-from graph.state import LINKED, MINOR, NIL, STRANGER, grown
+from graph.state import FIRST, LINKED, MINOR, NIL, STRANGER, grown
 
 __all__ = ["SUM", "Cusum"]
 
@@ -53,7 +53,7 @@ def follow(
     for i in range(len(rows)):
         r = rows[i]
         slot = np.int64(slots[r.account])
-        if r.first and not skip[i] and r.flags & STRANGER:
+        if r.what == FIRST and not skip[i] and r.flags & STRANGER:
             minor = r.flags & MINOR != 0
             if slot == NIL:
                 if not minor:

@@ -53,6 +53,7 @@ CURSORS: Final = 8
 BITS_1H: Final = 1
 BITS_24H: Final = 5
 BITS_7D: Final = 15
+BIT_IGNORED: Final = 5
 TARGETS_1H: Final = 0
 TARGETS_24H: Final = 4
 TARGETS_7D: Final = 14
@@ -277,6 +278,13 @@ def add_targets(s: Any, p: int, step: int) -> Any:
 
 
 @njit
+def is_unanswered(s: Any, p: int) -> Any:
+    """Tell whether contact `p` becomes ignored when its answer time is over."""
+    flags = s.pairs[p].flags
+    return flags & CONTACT and not flags & (ANSWERED | CANCELLED | IGNORED)
+
+
+@njit
 def passed(s: Any, c: int, p: int) -> Any:
     """Do what is due when cursor `c` passes contact `p`."""
     pair = s.pairs[p]
@@ -289,8 +297,8 @@ def passed(s: Any, c: int, p: int) -> Any:
     if c == FIRST_1H:
         uncount_window(s, p, BITS_1H, STRANGER_BITS)
     elif c == ANSWER:
-        if pair.flags & CONTACT and not pair.flags & (ANSWERED | CANCELLED | IGNORED):
-            count_bit(s, p, 5)
+        if is_unanswered(s, p):
+            count_bit(s, p, BIT_IGNORED)
     elif c == FIRST_24H:
         uncount_window(s, p, BITS_24H, COUNTED_BITS)
     elif c == FIRST_7D:
@@ -332,17 +340,55 @@ def drain(s: Any, c: int, upto: int) -> Any:
 
 
 @njit
+def skip_answered(s: Any, upto: int) -> Any:
+    """Move the cursor of answer times to `upto`, or to before the first contact that nobody has answered; return it.
+
+    Buckets on the way are put in order too, so that the first found is the earliest.
+    """
+    goal = upto >> BUCKET_BITS
+    while True:
+        bucket = s.cursor_bucket[ANSWER]
+        p = np.int64(s.cursor_next[ANSWER])
+        while p != NIL and (bucket < goal or s.pairs[p].first <= upto):
+            if is_unanswered(s, p):
+                return p
+            p = np.int64(s.pairs[p].first_next)
+            if p != NIL:
+                fetch(s.pairs, p)
+            s.cursor_next[ANSWER] = p
+        if bucket >= goal:
+            return np.int64(NIL)
+        bucket += 1
+        slot = bucket & (BUCKETS - 1)
+        if not s.in_order[FIRST, slot]:
+            sort_bucket(s, FIRST, slot)
+            s.in_order[FIRST, slot] = True
+        s.cursor_bucket[ANSWER] = bucket
+        s.cursor_next[ANSWER] = s.buckets[FIRST, slot]
+
+
+@njit
 def advance(s: Any, clock: int) -> Any:
-    """Move the clock, and every cursor with it."""
-    if clock < s.vars[Var.DUE]:
-        s.vars[Var.CLOCK] = clock
+    """Move the clock, and every cursor with it, to `clock` or to the first moment before at which contacts get ignored.
+
+    Returns the first of these contacts, or NIL at `clock` with none. The others, if any, follow it in the calendar of
+    first contacts, with the same time.
+    """
+    v = s.vars
+    if clock < v[Var.DUE]:
+        v[Var.CLOCK] = clock
         for c in range(CURSORS):
             s.cursor_at[c] = clock - s.cursor_width[c]
-        return
-    now = s.vars[Var.CLOCK]
-    while True:
+        return np.int64(NIL)
+    now = v[Var.CLOCK]
+    silent = np.int64(NIL)
+    while silent == NIL and now != clock:
         # a day at a time, so that no cursor laps another round the ring
         now = min(now + DAY, clock)
+        if now >= s.cursor_due[ANSWER]:
+            silent = skip_answered(s, now - s.cursor_width[ANSWER])
+            if silent != NIL:
+                now = s.pairs[silent].first + s.cursor_width[ANSWER]
         for c in range(CURSORS):
             if now < s.cursor_due[c]:
                 s.cursor_at[c] = now - s.cursor_width[c]
@@ -352,20 +398,20 @@ def advance(s: Any, clock: int) -> Any:
                 calendar = FIRST if c < LAST_1H else LAST
                 when = (s.cursor_bucket[c] + 1) << BUCKET_BITS if p == NIL else time_of(s, calendar, p)
                 s.cursor_due[c] = when + s.cursor_width[c]
-        if now == clock:
-            break
-    s.vars[Var.CLOCK] = clock
+    v[Var.CLOCK] = now
     due = s.cursor_due[0]
     for c in range(1, CURSORS):
         due = min(due, s.cursor_due[c])
-    s.vars[Var.DUE] = due
+    v[Var.DUE] = due
+    return silent
 
 
 @njit
 def place_cursors(s: Any, clock: int) -> Any:
-    """Set the clock, the next tick and all cursors of an empty calendar."""
+    """Set the clock, what is due next by it and all cursors of an empty calendar."""
     s.vars[Var.CLOCK] = clock
     s.vars[Var.TICK] = (clock // s.vars[Var.TICK_WIDTH] + 1) * s.vars[Var.TICK_WIDTH]
+    s.vars[Var.ROTATE_AT] = (clock // s.vars[Var.LATENESS] + 1) * s.vars[Var.LATENESS]
     s.vars[Var.DUE] = clock
     for c in range(CURSORS):
         s.cursor_at[c] = clock - s.cursor_width[c]

@@ -9,9 +9,9 @@
 * A clock that fewer than three events have borne out goes back when an event contradicts it, so that a
   wrong stamp at the very start does no harm either.
 
-Event ids are remembered in two tables that take turns, for at least the allowed lateness and at most about
-twice that. A second delivery after that is late, and late contacts are kept out, so that forgetting an id can
-count nothing twice. (An event stamped ahead, counted at the clock then, and delivered again when the clock
+Event ids are remembered in two tables that take turns at every multiple of the allowed lateness: for at least that
+time and at most twice that. A second delivery after that is late, and late contacts are kept out, so that forgetting
+an id can count nothing twice. (An event stamped ahead, counted at the clock then, and delivered again when the clock
 has come to its stamp, is one contact more of a known pair at most, unless its pair was forgotten between.)
 """
 
@@ -21,11 +21,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from graph.calendar import add_targets, advance, link_first, link_last, place_cursors, step_bit
+from graph.calendar import add_targets, link_first, link_last, place_cursors, step_bit
 from graph.jit import njit
 from graph.state import CONTACT, COUNTED_BITS, IGNORED, LIVE, NIL, Var
 
-__all__ = ["IN_TIME", "LATE", "WITNESSES", "is_known", "jump", "keep_time", "landing", "refill", "remember"]
+__all__ = [
+    "IN_TIME",
+    "LATE",
+    "WITNESSES",
+    "has_to_stop",
+    "is_known",
+    "jump",
+    "keep_time",
+    "landing",
+    "refill",
+    "remember",
+]
 
 IN_TIME: Final = 0
 LATE: Final = 1
@@ -63,7 +74,6 @@ def rebase(s: Any, clock: int) -> Any:
         account = s.accounts[row]
         if account.state == LIVE and account.seen > clock // 1000:
             account.seen = clock // 1000
-    v[Var.ROTATE_AT] = clock + v[Var.LATENESS]
     v[Var.AHEAD] = 0
 
 
@@ -89,32 +99,35 @@ def landing(s: Any, time: int, actor: Any) -> Any:
 
 
 @njit
-def jump(s: Any, clock: int) -> Any:
-    """Move the clock over a gap that enough witnesses have borne out."""
+def has_to_stop(s: Any, time: int, goal: int) -> Any:
+    """Tell whether the clock has to stop on its way to `goal` for an event: at a tick, or before a gap borne out."""
+    v = s.vars
+    return goal >= v[Var.TICK] or (goal > v[Var.CLOCK] and time > v[Var.CLOCK] + v[Var.MAX_JUMP])
+
+
+@njit
+def jump(s: Any) -> Any:
+    """Take a gap as borne out by enough witnesses; the clock stands behind it."""
     s.vars[Var.AHEAD] = 0
     s.vars[Var.SUPPORT] = WITNESSES
-    if clock > s.vars[Var.CLOCK]:
-        advance(s, clock)
 
 
 @njit
 def keep_time(s: Any, time: int, actor: Any) -> Any:
-    """Let an event move the clock; return the time to take for it, and whether it is late."""
+    """Note an event's time; return the time to take for it, and whether it is late.
+
+    The clock stands at `landing` already, unless this is the first event of all.
+    """
     v = s.vars
     if v[Var.CLOCK] < 0:
         place_cursors(s, time)
-        v[Var.ROTATE_AT] = time + v[Var.LATENESS]
         v[Var.SUPPORT] = 1
         return time, IN_TIME
     if time > v[Var.CLOCK] + v[Var.MAX_JUMP]:
-        witnesses, earliest = bear_out(s, time, actor)
-        if witnesses < WITNESSES:
-            v[Var.AHEAD] = witnesses
-            v[Var.AHEAD_MIN] = earliest
-            v[Var.AHEAD_ACTOR] = np.int64(actor)
-            v[Var.N_AHEAD] += 1
-            return v[Var.CLOCK], IN_TIME
-        jump(s, earliest)
+        v[Var.AHEAD], v[Var.AHEAD_MIN] = bear_out(s, time, actor)
+        v[Var.AHEAD_ACTOR] = np.int64(actor)
+        v[Var.N_AHEAD] += 1
+        return v[Var.CLOCK], IN_TIME
     if time < v[Var.CLOCK] - v[Var.LATENESS]:
         if v[Var.SUPPORT] >= WITNESSES:
             return time, LATE
@@ -124,8 +137,6 @@ def keep_time(s: Any, time: int, actor: Any) -> Any:
     if v[Var.SUPPORT] < WITNESSES:
         v[Var.SUPPORT] += 1
     v[Var.AHEAD] = 0
-    if time > v[Var.CLOCK]:
-        advance(s, time)
     return time, IN_TIME
 
 
@@ -151,39 +162,41 @@ def refill(old: Any, new: Any) -> Any:
 
 @njit
 def rotate(s: Any) -> Any:
-    """Forget the older table of event ids if all in it are late by now."""
+    """Forget the older table of event ids if all in it are late by now, and the other one too if so.
+
+    What is remembered thus depends on the clock alone, not on where it stopped on the way.
+    """
     v = s.vars
-    if v[Var.CLOCK] > v[Var.ROTATE_AT]:
+    if v[Var.CLOCK] < v[Var.ROTATE_AT]:
+        return
+    width = v[Var.LATENESS]
+    for _ in range(1 if v[Var.CLOCK] < v[Var.ROTATE_AT] + width else 2):
         v[Var.GENERATION] ^= 1
         s.seen[v[Var.GENERATION], :] = 0
         v[Var.SEEN_BEFORE] = v[Var.SEEN_CURRENT]
         v[Var.SEEN_CURRENT] = 0
-        v[Var.ROTATE_AT] = v[Var.CLOCK] + v[Var.LATENESS]
+    v[Var.ROTATE_AT] = (v[Var.CLOCK] // width + 1) * width
 
 
 @njit
 def is_known(s: Any, key: Any) -> Any:
-    """Tell whether an event id is remembered."""
+    """Tell whether an event id (not 0) is remembered, so that the event is a second delivery."""
+    v = s.vars
     rotate(s)
-    for generation in range(2):
-        table = s.seen[generation]
-        if table[holds(table, key)] == key:
-            return True
-    return False
+    table = s.seen[v[Var.GENERATION]]
+    if table[holds(table, key)] == key:
+        return True
+    if v[Var.SEEN_BEFORE] == 0:
+        return False
+    table = s.seen[v[Var.GENERATION] ^ 1]
+    return table[holds(table, key)] == key
 
 
 @njit
 def remember(s: Any, key: Any) -> Any:
-    """Note an event id (not 0); return False if it was known, so that the event is a second delivery."""
+    """Note an event id (not 0) that is not known; the clock stands where the event has moved it."""
     v = s.vars
     rotate(s)
-    current = s.seen[v[Var.GENERATION]]
-    slot = holds(current, key)
-    if current[slot] == key:
-        return False
-    before = s.seen[v[Var.GENERATION] ^ 1]
-    if v[Var.SEEN_BEFORE] and before[holds(before, key)] == key:
-        return False
-    current[slot] = key
+    table = s.seen[v[Var.GENERATION]]
+    table[holds(table, key)] = key
     v[Var.SEEN_CURRENT] += 1
-    return True

@@ -32,6 +32,7 @@ from graph.accounts import bury_account, put_text, release_account, text_length
 from graph.batch import EventKind
 from graph.calendar import (
     ANSWER,
+    BIT_IGNORED,
     FIRST_7D,
     LAST,
     LAST_1H,
@@ -51,6 +52,7 @@ from graph.friends import common_friends, is_friend, scaled, unfriend
 from graph.jit import njit
 from graph.pairs import add_pair, detach_pair, erase_event, find_pair
 from graph.state import (
+    ALL_SIGNS,
     ANSWERED,
     BUCKET_BITS,
     BUCKETS,
@@ -58,7 +60,9 @@ from graph.state import (
     CONTACT,
     COUNTED_BITS,
     LONE,
+    MOST_MESSAGES,
     NIL,
+    SIGN_BITS,
     Var,
 )
 
@@ -70,11 +74,11 @@ __all__ = [
     "draw_recent",
     "erase_account",
     "is_withdrawal",
+    "note_message",
     "note_outcome",
     "open_contact",
     "resolve_contact",
     "touch",
-    "write_row",
 ]
 
 RECENT: Final = 64
@@ -87,7 +91,6 @@ BIT_LINKED: Final = 1
 BIT_MINOR: Final = 2
 BIT_ACCEPTED: Final = 3
 BIT_DECLINED: Final = 4
-BIT_IGNORED: Final = 5
 BIT_BLOCKED: Final = 6
 BIT_REPORTED: Final = 7
 BIT_REPLIED: Final = 8
@@ -157,6 +160,16 @@ def touch(s: Any, p: int, time: int) -> Any:
     unlink_last(s, p)
     pair.last = time
     link_last(s, p)
+
+
+@njit
+def note_message(s: Any, p: int, signs: int) -> Any:
+    """Count a message of contact `p` and keep the signs that it carries; return those new to the pair."""
+    pair = s.pairs[p]
+    fresh = signs & ALL_SIGNS & ~np.int64(pair.signs)
+    messages: Any = min((np.int64(pair.signs) >> SIGN_BITS) + 1, MOST_MESSAGES)
+    pair.signs = (messages << SIGN_BITS) | ((np.int64(pair.signs) | signs) & ALL_SIGNS)
+    return fresh
 
 
 @njit
@@ -246,7 +259,7 @@ def renew_pair(s: Any, p: int, actor: int, target: int, time: int, event: Any) -
 
 
 @njit
-def open_contact(s: Any, actor: int, target: int, time: int, request: bool) -> Any:
+def open_contact(s: Any, actor: int, target: int, time: int, request: bool, signs: int) -> Any:
     """Enter a first contact at the actor's shard, where nothing is known yet of how it stands; return its row."""
     p = find_pair(s, actor, target)
     event = np.uint64(0)
@@ -254,6 +267,8 @@ def open_contact(s: Any, actor: int, target: int, time: int, request: bool) -> A
     link_first(s, p)
     link_last(s, p)
     s.pairs[p].flags |= CONTACT | LONE if request else CONTACT
+    if not request:
+        note_message(s, p, signs)
     add_targets(s, p, 1)
     if time <= s.cursor_at[ANSWER] and not s.pairs[p].flags & ANSWERED:
         count_bit(s, p, BIT_IGNORED)  # it came so late that its answer time is over
@@ -347,37 +362,3 @@ def erase_account(s: Any, row: int, drawn: Any, common: Any) -> Any:
     if s.accounts[row].refs == 0:
         release_account(s, row)
     s.vars[Var.N_ERASED] += 1
-
-
-@njit
-def write_row(s: Any, out: Any, n: int, row: int, event: Any, time: int, source: int, p: int, first: bool) -> Any:
-    """Write the features of account `row` as they stand now into `out[n]`."""
-    account = s.accounts[row]
-    r = out[n]
-    activity = account.activity
-    if activity == NIL:
-        for column in range(len(r.counts)):
-            r.counts[column] = 0
-        r.pair = NIL
-    else:
-        for column in range(len(r.counts)):
-            r.counts[column] = s.counts[activity, column]
-        # a contact that no window holds is no evidence, and its row may be another's before this one is read
-        newest = s.newest[activity]
-        held = s.pairs[newest].first > s.cursor_at[FIRST_7D] - s.vars[Var.LATENESS]
-        r.pair = newest if held else NIL
-    r.time = time
-    r.ingested_at = event.ingested_at
-    r.hash = account.hash
-    r.account = row
-    r.source = source
-    r.friends = account.friends
-    r.triangles = account.triangles
-    r.created = account.created
-    r.mutual = -1
-    r.roles = account.roles
-    r.flags = s.pairs[p].flags if p != NIL else 0
-    r.kind = event.kind
-    r.age = account.age
-    r.target_age = s.accounts[s.pairs[p].target].age if p != NIL else 0
-    r.first = first

@@ -8,7 +8,7 @@ import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
-from graph.clock import LATE, WITNESSES, is_known, keep_time, landing, remember
+from graph.clock import LATE, WITNESSES, has_to_stop, is_known, keep_time, landing, remember
 from graph.contacts import (
     BIT_REPLIED,
     answer,
@@ -18,17 +18,18 @@ from graph.contacts import (
     draw_recent,
     erase_account,
     is_withdrawal,
+    note_message,
     note_outcome,
     open_contact,
     resolve_contact,
     touch,
-    write_row,
 )
 from graph.friends import befriend, draw_friends, pool_need, unfriend
 from graph.jit import njit
 from graph.pairs import find_pair
 from graph.prefetch import look_ahead
-from graph.state import CONTACT, NIL, Var
+from graph.rows import ROOM, pass_time, renew_in_rows, write_row
+from graph.state import CONTACT, FIRST, NIL, OUTCOME, SIGNED, Var
 
 __all__ = ["DONE", "FLUSH", "POOL_FULL", "TICK", "process_events", "update_facts"]
 
@@ -43,8 +44,9 @@ ACCOUNT_DELETED: Final = int(EventKind.ACCOUNT_DELETED)
 
 DONE: Final = 0
 POOL_FULL: Final = 1  # the pool of neighbour lists must grow before the next event
-TICK: Final = 2  # the next event would move the clock to the tick or past it
-FLUSH: Final = 3  # the rows so far must be read before the next event, which takes away what they rest on
+TICK: Final = 2  # the next event would move the clock to the tick or past it, or over a gap
+FLUSH: Final = 3  # the rows so far must be read first: there is no room for more, or the next event takes away
+# what they rest on
 
 VERIFIED: Final = 3
 
@@ -97,10 +99,13 @@ def process_contact(
     if p != NIL:
         if s.pairs[p].flags & CONTACT:
             touch(s, p, time)
+            fresh = note_message(s, p, e.signs) if e.kind == MESSAGE_SENT else 0
+            if fresh:
+                write_row(s, out, n, a, p, time, i, e.kind, e.ingested_at, SIGNED)
+                out[n].new_signs = fresh
+                n += 1
             return n
-        for j in range(n):  # its row is about to be replaced, and is no evidence
-            if out[j].pair == p:
-                out[j].pair = s.pairs[p].earlier
+        renew_in_rows(s, out, n, p)
     known = s.accounts[b].friends > 0  # or they have none in common, and none of the others is a friend
     k = draw_friends(s, a, drawn) if known else 0
     friend, mutual, links, reverse, answered = resolve_contact(
@@ -109,18 +114,18 @@ def process_contact(
     if e.mutual >= 0:
         mutual = np.int64(e.mutual)
     if reverse != NIL and answer(s, reverse, BIT_REPLIED):
-        write_row(s, out, n, b, e, time, i, reverse, False)
+        write_row(s, out, n, b, reverse, time, i, e.kind, e.ingested_at, OUTCOME)
         n += 1
     stranger = not friend and mutual == 0 and reverse == NIL
     m = 0
     if stranger and known:  # nobody asks of the others
         m = draw_recent(s, a, recent)
         links = count_links(s, b, recent, m)
-    p = open_contact(s, a, b, time, e.kind == REQUEST_SENT)
+    p = open_contact(s, a, b, time, e.kind == REQUEST_SENT, e.signs)
     age = np.int64(s.accounts[b].age)
     assess_contact(s, p, text, e.event_at, e.event_len, stranger, answered, links, m, age)
     s.vars[Var.N_FIRST] += 1
-    write_row(s, out, n, a, e, time, i, p, True)
+    write_row(s, out, n, a, p, time, i, e.kind, e.ingested_at, FIRST)
     out[n].mutual = mutual
     return n + 1
 
@@ -131,7 +136,8 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
 
     It stops before the first event that would move the clock to `Var.TICK` or past it; before an event that takes
     away what rows in `out` may rest on, and after a deletion, so that a row of features can be read beside the
-    graph it was written from, however the stream is cut; and before a friendship for which the pool is too small.
+    graph it was written from, however the stream is cut; before a friendship for which the pool is too small; and
+    when `out` is full, on the way to an event if need be.
 
     Parameters
     ----------
@@ -141,7 +147,7 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
     text : ndarray of uint8
     start : int
     out : ndarray of FEATURES
-        Rows are written from `n` on; at most two an event.
+        Rows are written from `n` on; there must be room for more than `graph.rows.ROOM`.
     scratch : ndarray of uint32, shape (3, >= 512)
 
     Returns
@@ -155,25 +161,32 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
         look_ahead(s, events, i)
         e = events[i]
         kind = e.kind
+        if n + ROOM > len(out):
+            return i, n, FLUSH
         if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and pool_short(s, e):
             return i, n, POOL_FULL
-        passes = e.time >= v[Var.TICK] and v[Var.CLOCK] >= 0
-        if passes and landing(s, e.time, e.actor) >= v[Var.TICK] and not is_known(s, e.event):
-            return i, n, TICK
-        if n > 0 and (kind in (ACCOUNT_DELETED, REQUEST_CANCELLED) or v[Var.SUPPORT] < WITNESSES) and takes_away(s, e):
-            return i, n, FLUSH
-        if not remember(s, e.event):
+        if is_known(s, e.event):
             v[Var.N_DUPLICATE] += 1
             continue
+        if v[Var.CLOCK] >= 0 and (e.time > v[Var.CLOCK] or v[Var.SILENT] != NIL):
+            goal = landing(s, e.time, e.actor)
+            if has_to_stop(s, e.time, goal):
+                return i, n, TICK
+            n, done = pass_time(s, goal, out, n, i)
+            if not done:
+                return i, n, FLUSH
+        if n > 0 and (kind in (ACCOUNT_DELETED, REQUEST_CANCELLED) or v[Var.SUPPORT] < WITNESSES) and takes_away(s, e):
+            return i, n, FLUSH
         v[Var.N_EVENTS] += 1
         time, lateness = keep_time(s, e.time, e.actor)
+        remember(s, e.event)
         late = lateness == LATE
         if late:
             v[Var.N_LATE] += 1
         if kind == ACCOUNT_DELETED:
             a = find_account(s, e.actor)
             if a != NIL:
-                write_row(s, out, n, a, e, time, i, NIL, False)
+                write_row(s, out, n, a, NIL, time, i, kind, e.ingested_at, OUTCOME)
                 erase_account(s, a, drawn, common)
                 return i + 1, n + 1, FLUSH
             continue
@@ -199,6 +212,6 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
                 befriend(s, a, b, drawn, common)
             p = note_outcome(s, b, a, kind, time, late)
             if p != NIL:
-                write_row(s, out, n, b, e, time, i, p, False)
+                write_row(s, out, n, b, p, time, i, kind, e.ingested_at, OUTCOME)
                 n += 1
     return len(events), n, DONE

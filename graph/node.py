@@ -13,12 +13,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.assess import assess_rows
 from graph.batch import EventKind
-from graph.exchange import ANSWERS_FULL, assess_rows, probe_events, resolve_rows
+from graph.exchange import ANSWERS_FULL
 from graph.local import POOL_FULL, TICK
 from graph.message import ASK, Kind, Message, owner_of, split_rows
+from graph.probe import probe_events
+from graph.resolve import resolve_rows
 from graph.shard import SLICE, Rows, Settings, Shard, Tick
-from graph.state import FEATURES
 
 __all__ = ["Node"]
 
@@ -93,13 +95,13 @@ class Node:
 
     def _probe(self, rows: NDArray[np.void], text: NDArray[np.uint8]) -> Iterator[Rows | Tick]:
         at = n = h = 0
-        out = np.empty(1, FEATURES)
+        out = self.shard.out
         while at < len(rows):
             at, found, n, h, code = probe_events(
                 self.shard.state, rows, text, at, out, self._asks, n, self._hashes, h, self._scratch
             )
             if found:
-                yield Rows(out)
+                yield Rows(out[:found])
             if code == POOL_FULL:
                 self.shard.grow_pool()
             elif code == ANSWERS_FULL:
@@ -110,12 +112,12 @@ class Node:
                     self._asks = np.empty(2 * len(self._asks), ASK)
                     self._hashes = np.empty(2 * len(self._hashes), np.uint64)
             elif code == TICK:
-                yield from self.shard.pass_ticks_before(rows[at])
+                yield from self.shard.pass_ticks_before(rows[at], at)
         self._flush(n, h)
 
     def _resolve(self, rows: NDArray[np.void], message: Message) -> Iterator[Rows | Tick]:
         at = r = 0
-        out = np.empty(len(rows), FEATURES)
+        out = self.shard.out
         while at < len(rows):
             at, found, r, code = resolve_rows(
                 self.shard.state, rows, message.text, message.hashes, at, out, self._asks, r, self._scratch
@@ -131,18 +133,18 @@ class Node:
                 else:
                     self._asks = np.empty(2 * len(self._asks), ASK)
             elif code == TICK:
-                yield from self.shard.pass_ticks(int(rows["time"][at]))
+                yield from self.shard.pass_ticks(int(rows["time"][at]), at)
         self._flush(r, 0)
 
     def _assess(self, rows: NDArray[np.void], message: Message) -> Iterator[Rows | Tick]:
         at = h = 0
-        out = np.empty(len(rows), FEATURES)
+        out = self.shard.out
         while at < len(rows):
             at, found, h, code = assess_rows(self.shard.state, rows, message.text, at, out, self._asks, h)
             if found:
                 yield Rows(out[:found])
             if code == TICK:
-                yield from self.shard.pass_ticks(int(rows["time"][at]))
+                yield from self.shard.pass_ticks(int(rows["time"][at]), at)
         self._flush(h, 0)
 
     def _flush(self, n: int, h: int) -> None:

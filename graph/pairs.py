@@ -107,7 +107,7 @@ def add_pair(s: Any, actor: int, target: int, time: int, event: Any) -> Any:
     pair.activity = activity
     pair.target = target
     pair.flags = 0
-    pair.spare = 0
+    pair.signs = 0
     pair.later = NIL
     pair.earlier = s.newest[activity]
     if pair.earlier != NIL:

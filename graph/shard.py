@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from graph.accounts import PACKED, find_account, index_accounts
 from graph.batch import EventBatch
-from graph.calendar import advance
 from graph.clock import jump, landing, refill
 from graph.local import DONE, POOL_FULL, TICK, process_events
 from graph.pairs import index_pairs
+from graph.rows import pass_time
 from graph.state import COLUMNS, DAY, FEATURES, HOUR, NIL, State, Var, create, grown
 from graph.upkeep import close_up_text, forget_silent
 
@@ -23,6 +23,8 @@ __all__ = ["Rows", "Settings", "Shard", "Tick"]
 
 SLICE: Final = 4096
 """Events worked through between two looks at the room left."""
+ROWS: Final = 4096
+"""Rows of features handed over at a time, at most."""
 MAX_LOAD: Final = 0.7
 """Of the open-addressing tables."""
 
@@ -60,7 +62,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Features in the order of the events that led to them: `table` is an ndarray of FEATURES."""
+    """Features in the order of the events, and ends of answer times, that led to them: an ndarray of FEATURES."""
 
     table: NDArray[np.void]
 
@@ -103,6 +105,7 @@ class Shard:
             accounts=rows,
         )
         self._scratch = np.zeros((3, 512), np.uint32)
+        self.out = np.empty(ROWS, FEATURES)
 
     # what it holds
 
@@ -170,44 +173,58 @@ class Shard:
             yield from self._process_slice(batch.rows[start : start + SLICE], batch.text, start)
 
     def _process_slice(self, events: NDArray[np.void], text: NDArray[np.uint8], base: int) -> Iterator[Rows | Tick]:
-        out = np.empty(2 * len(events), FEATURES)
         self.reserve(events)
         at = 0
         while True:
-            at, n, code = process_events(self.state, events, text, at, out, 0, self._scratch)
+            at, n, code = process_events(self.state, events, text, at, self.out, 0, self._scratch)
             if n:
-                out["source"][:n] += base
-                yield Rows(out[:n])
+                self.out["source"][:n] += base
+                yield Rows(self.out[:n])
             if code == DONE:
                 return
             if code == POOL_FULL:
                 self.grow_pool()
             elif code == TICK:
-                yield from self.pass_ticks_before(events[at])
+                yield from self.pass_ticks_before(events[at], base + at)
 
-    def pass_ticks_before(self, event: np.void) -> Iterator[Tick]:
+    def pass_ticks_before(self, event: np.void, source: int) -> Iterator[Rows | Tick]:
         """Move the clock to where it has to stand before an event, stopping at every tick on the way."""
         goal = int(landing(self.state, event["time"], event["actor"]))
         ahead = event["time"] > self.clock + self.settings.max_jump
-        yield from self.pass_ticks(goal)
+        yield from self.pass_ticks(goal, source)
         if ahead:  # over a gap, which takes several events to be believed
-            jump(self.state, goal)
+            yield from self._pass_time(goal, source)
+            jump(self.state)
 
-    def pass_ticks(self, upto: int) -> Iterator[Tick]:
+    def pass_ticks(self, upto: int, source: int = 0) -> Iterator[Rows | Tick]:
         """Move the clock up to the last tick that is not after `upto`, stopping at each on the way.
 
-        In a gap longer than the horizon, the ticks between the emptying of the windows and the last are left out.
+        Yields the rows of contacts whose answer time is over before the tick, and the tick. In a gap longer than the
+        horizon, the ticks between the emptying of the windows and the last are left out.
+
+        Parameters
+        ----------
+        upto : int
+            Epoch ms.
+        source : int
+            What moves the clock, for the rows.
         """
         v, width = self.state.vars, self.settings.tick
         emptied = self.clock + self.settings.horizon
         while 0 <= self.next_tick <= upto:
             tick = self.next_tick
-            if self.clock < tick:
-                advance(self.state, tick)
+            yield from self._pass_time(tick, source)
             v[Var.TICK] = tick + width
             if tick > emptied:
                 v[Var.TICK] = max(tick + width, upto // width * width)
             yield Tick(tick)
+
+    def _pass_time(self, clock: int, source: int) -> Iterator[Rows]:
+        done = self.clock >= clock
+        while not done:
+            n, done = pass_time(self.state, clock, self.out, 0, source)
+            if n:
+                yield Rows(self.out[:n])
 
     # room
 

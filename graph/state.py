@@ -18,7 +18,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACCOUNT", "COLUMNS", "FEATURES", "NIL", "PAIR", "STRANGER_BITS", "WINDOWS", "State", "Var"]
+__all__ = [
+    *("ACCOUNT", "COLUMNS", "FEATURES", "NIL", "PAIR", "STRANGER_BITS", "WINDOWS", "State", "Var"),
+    *("FIRST", "OUTCOME", "SIGNED", "SILENCE"),
+]
 
 NIL: Final = 0xFFFFFFFF
 """No row."""
@@ -86,6 +89,9 @@ ACCOUNT: Final = np.dtype(
     ],
     align=False,
 )
+SIGN_BITS: Final = 9
+ALL_SIGNS: Final = (1 << SIGN_BITS) - 1
+MOST_MESSAGES: Final = 127
 FREE: Final = 0
 LIVE: Final = 1
 DELETED: Final = 2
@@ -103,7 +109,7 @@ PAIR: Final = np.dtype(
         ("last_next", "<u4"),  # next in the calendar of latest contacts; in a free row: the next free one
         ("last_prev", "<u4"),
         ("flags", "<u2"),
-        ("spare", "<u2"),
+        ("signs", "<u2"),  # low SIGN_BITS: Sign bits of its messages so far; above: how many, MOST_MESSAGES at most
     ],
     align=False,
 )
@@ -133,7 +139,7 @@ class _Vars(NamedTuple):
     POOL_TOP: int = 20
     FRIENDSHIPS: int = 21  # neighbour list entries
     GENERATION: int = 22  # which dedupe table is current
-    ROTATE_AT: int = 23  # the clock at which the older dedupe table is forgotten
+    ROTATE_AT: int = 23  # the clock at which the older dedupe table is forgotten: a multiple of the lateness
     SEEN_CURRENT: int = 24  # ids in the current dedupe table
     SEEN_BEFORE: int = 25  # ids in the other one
     N_EVENTS: int = 26  # counters from here on
@@ -146,6 +152,7 @@ class _Vars(NamedTuple):
     TICK: int = 33  # the next time, ms, that the clock does not pass unseen
     TICK_WIDTH: int = 34
     TEXT_EVENTS: int = 35  # bytes of event ids in the arena that contacts refer to
+    SILENT: int = 36  # the contact whose row of silence is to be written next, or NIL
     SIZE: int = 40
 
 
@@ -153,29 +160,38 @@ Var: Final = _Vars()
 """Indices into `State.vars`, the shard's scalars (int64); a named tuple, since the kernels can read one."""
 
 
+# what a row of features is about
+OUTCOME: Final = 0  # an answer to a contact, or that the account is erased
+FIRST: Final = 1  # a first contact by the account
+SILENCE: Final = 2  # a contact that nobody has answered within the answer time
+SIGNED: Final = 3  # a message of a known pair that showed signs which the pair had not shown before
+
 FEATURES: Final = np.dtype(
     [
         ("counts", "<u4", (len(COLUMNS),)),
-        ("time", "<i8"),  # of the event that led to the row, ms
-        ("ingested_at", "<i8"),
+        ("time", "<i8"),  # of the event that led to the row, ms; of a silence, when the answer time was over
+        ("ingested_at", "<i8"),  # of that event; NO_TIME in the row of a silence
         ("hash", "<u8"),  # of the account that the row is about
         ("account", "<u4"),
         ("pair", "<u4"),  # the account's newest contact as of this row; NIL: none in the last 7 days
-        ("source", "<u4"),  # index of the event in its batch
+        ("source", "<u4"),  # index in its batch of the event; of a silence, of the one that moved the clock
         ("friends", "<u4"),
         ("triangles", "<u4"),
         ("created", "<u4"),  # epoch seconds, 0: unknown
-        ("mutual", "<i4"),  # mutual friends with the target; -1 in the row of an outcome
+        ("mutual", "<i4"),  # mutual friends with the target; -1 but in the row of a first contact
         ("roles", "<u2"),
-        ("flags", "<u2"),  # of the contact that the event is about
-        ("kind", "u1"),  # EventKind of the event
+        ("flags", "<u2"),  # of the contact that the row is about; 0 in the row of an erased account
+        ("signs", "<u2"),  # Sign bits that the account's messages to this target have shown so far
+        ("new_signs", "<u2"),  # ... and no row before this one
+        ("kind", "u1"),  # EventKind of the event; 0 in the row of a silence
         ("age", "u1"),
-        ("target_age", "u1"),
-        ("first", "u1"),  # 1: a first contact by the account; 0: an outcome
+        ("target_age", "u1"),  # as the account's shard knows it
+        ("what", "u1"),  # OUTCOME, FIRST, SILENCE or SIGNED
+        ("messages", "u1"),  # the account's to this target so far, MOST_MESSAGES at most
     ],
     align=False,
 )
-"""A row of features as of one event: counts include that event."""
+"""A row of features as of one event, or of one moment at which an answer time was over: counts include that."""
 
 
 class State(NamedTuple):
@@ -251,7 +267,7 @@ def create(
     scalars[Var.CLOCK] = scalars[Var.TICK] = -1
     scalars[Var.TICK_WIDTH] = tick
     scalars[Var.LATENESS], scalars[Var.MAX_JUMP], scalars[Var.WITHDRAWAL] = lateness, max_jump, withdrawal
-    for head in (Var.ACCOUNTS_FREE, Var.PAIRS_FREE, Var.ACTIVITY_FREE):
+    for head in (Var.ACCOUNTS_FREE, Var.PAIRS_FREE, Var.ACTIVITY_FREE, Var.SILENT):
         scalars[head] = NIL
     widths = [HOUR, answer_time, DAY, week, HOUR, DAY, week, horizon]
     slots = 1 << (4 * accounts - 1).bit_length()

@@ -12,7 +12,7 @@ from detectors.baseline import Baseline
 from detectors.cohorts import COHORTS
 from detectors.policy import default_policy
 from graph.batch import AgeBand
-from graph.state import COLUMNS, DAY, FEATURES, MINOR, STRANGER
+from graph.state import COLUMNS, DAY, FEATURES, FIRST, MINOR, STRANGER
 
 __all__ = ["NOW", "baseline", "rows"]
 
@@ -26,7 +26,7 @@ def rows(n: int, **columns: Any) -> NDArray[np.void]:
     table["age"] = AgeBand.AGE_21_PLUS
     table["account"] = np.arange(n)
     table["hash"] = np.arange(n) + 1
-    table["first"] = 1
+    table["what"] = FIRST
     table["flags"] = STRANGER | MINOR
     table["created"] = NOW // 1000 - 400 * 86_400
     for name, value in columns.items():

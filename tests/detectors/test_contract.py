@@ -72,7 +72,7 @@ def tables(draw: st.DrawFn, biggest: int = 60) -> NDArray[np.void]:
     table["created"] = rng.choice([0, 1, NOW // 1000 - 3600, 2**32 - 1], n)
     table["roles"] = rng.choice([0, 0, 0, Role.EDUCATOR, Role.MODERATOR, 0xFFFF], n)
     table["flags"] = rng.choice([0, STRANGER, STRANGER | MINOR], n)
-    table["first"] = rng.integers(0, 2, n)
+    table["what"] = rng.integers(0, 4, n)
     return table
 
 

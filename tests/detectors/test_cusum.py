@@ -14,7 +14,7 @@ from detectors.cusum import Cusum
 from detectors.engine import detectors_of
 from detectors.policy import default_policy
 from detectors.table import FeatureTable
-from graph.state import DAY, FEATURES, LINKED, MINOR, STRANGER
+from graph.state import DAY, FEATURES, FIRST, LINKED, MINOR, OUTCOME, SIGNED, SILENCE, STRANGER
 from tests.detectors.rows import NOW, baseline, rows
 
 ODDS = 4.0
@@ -29,7 +29,7 @@ def plain(table: NDArray[np.void], skip: NDArray[np.bool_]) -> list[tuple[int, i
         account = int(row["account"])
         minor = bool(row["flags"] & MINOR)
         s = sums.get(account)
-        if row["first"] and not skipped and row["flags"] & STRANGER and (s or minor):
+        if row["what"] == FIRST and not skipped and row["flags"] & STRANGER and (s or minor):
             s = sums.setdefault(account, {"value": 0.0, "minors": 0, "strangers": 0, "at": int(row["time"])})
             expected = max(SHARE, RATE * max(int(row["time"]) - s["at"], 0) / DAY)
             gain = (0.5 if row["flags"] & LINKED else 1.0) * math.log(ODDS) if minor else 0.0
@@ -51,7 +51,7 @@ def test_it_is_pages_recursion(seed: int, n: int, gone: int) -> None:
     table = np.zeros(n, FEATURES)
     table["account"] = rng.choice([0, 1, 7, 5000], n)
     table["time"] = NOW + np.cumsum(rng.integers(-DAY, 3 * DAY, n))
-    table["first"] = rng.random(n) < 0.9
+    table["what"] = np.where(rng.random(n) < 0.9, FIRST, rng.choice([OUTCOME, SILENCE, SIGNED], n))
     table["flags"] = rng.choice([0, STRANGER, STRANGER | MINOR, STRANGER | LINKED | MINOR], n)
     skip = rng.random(n) < 0.1
     cusum = Cusum(ODDS)

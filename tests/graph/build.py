@@ -30,6 +30,7 @@ class Event(NamedTuple):
     age_source: int = 0
     roles: int = NO_ROLES
     created_at: int = NO_TIME
+    signs: int = 0
 
 
 def hash_of(text: str) -> int:
@@ -46,6 +47,7 @@ def batch_of(events: Iterable[Event]) -> EventBatch:
         row["time"], row["kind"], row["ingested_at"] = event.time, event.kind, event.time + 5
         row["mutual"], row["actor_age"], row["target_age"] = event.mutual, event.actor_age, event.target_age
         row["age_source"], row["roles"], row["created_at"] = event.age_source, event.roles, event.created_at
+        row["signs"] = event.signs
         for name, value in (("event", event.id), ("actor", event.actor), ("target", event.target)):
             if value:
                 row[name], row[name + "_at"], row[name + "_len"] = hash_of(value), len(text), len(value.encode())

@@ -14,22 +14,22 @@ import networkx as nx
 
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
 from graph.shard import Settings
-from graph.state import COLUMNS, WINDOWS
+from graph.state import COLUMNS, FIRST, OUTCOME, SIGNED, SILENCE, WINDOWS
 from tests.graph.build import Event
+from tests.graph.timekeeper import Timekeeper
 
 K = EventKind
 FLAGS = ("stranger", "linked", "minor", "accepted", "declined", "ignored", "blocked", "reported", "replied")
 COLUMN_FLAG = {"strangers": "stranger", "minors": "minor"}
 BIT = {name: 1 << i for i, name in enumerate((*FLAGS, "cancelled", "contact", "lone"))}
 ANSWERS = {"accepted", "declined", "blocked", "reported", "replied"}
-OUTCOME = {
+OUTCOME_OF = {
     K.REQUEST_ACCEPTED: "accepted",
     K.REQUEST_DECLINED: "declined",
     K.ACCOUNT_BLOCKED: "blocked",
     K.ACCOUNT_REPORTED: "reported",
 }
 YEARS = (0.0, 11.0, 14.0, 16.5, 19.0, 30.0)
-WITNESSES = 3
 MASKS = (1, 2, 4, 7)
 
 
@@ -58,7 +58,8 @@ class Contact:
     event: str = ""
     marks: set[str] = field(default_factory=set)  # all of FLAGS but "ignored", and contact, lone
     cancelled_at: int | None = None
-    was_ignored_at: int | None = None
+    signs: int = 0
+    messages: int = 0
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Row:
     account: str
     kind: int
     time: int
-    first: bool
+    what: int
     counts: dict[str, int]
     friends: int
     triangles: int
@@ -79,28 +80,23 @@ class Row:
     flags: int
     age: int
     target_age: int
+    signs: int
+    new_signs: int
+    messages: int
     evidence: dict[int, tuple[list[str], list[str]]]  # by mask of flags
 
 
-class Model:
+class Model(Timekeeper):
     """One shard, by definition."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
-        self.clock = -1
-        self.support = 0
-        self.ahead: list[tuple[int, str]] = []
+        super().__init__(settings or Settings())
+        self.rows: list[Row] = []
+        self.source = 0
         self.accounts: dict[str, Account] = {}
         self.friends: nx.Graph = nx.Graph()
         self.contacts: dict[tuple[int, int], Contact] = {}  # by the identities of the two accounts
-        self.seen: dict[str, None] = {}
-        self.young: set[str] = set()  # event ids of the two generations
-        self.old: set[str] = set()
-        self.rotate_at = 0
         self.number = 0
-        self.next_tick = -1
-        self.ticks: list[int] = []
-        self.counters = dict.fromkeys(("events", "duplicate", "late", "ahead", "first", "unmatched", "erased"), 0)
 
     # what it says of an account
 
@@ -159,22 +155,20 @@ class Model:
 
     def process(self, events: list[Event]) -> list[Row]:
         """Take events in the order of arrival; return the rows they lead to."""
-        rows: list[Row] = []
-        for source, event in enumerate(events):
-            rows += self.take(source, event)
-        return rows
+        self.rows = []
+        for self.source, event in enumerate(events):
+            self.rows += self.take(self.source, event)
+        return self.rows
 
     def take(self, source: int, e: Event) -> list[Row]:
-        """Take one event."""
-        self.turn_over()
-        if e.id in self.young or e.id in self.old:
+        """Take one event; return its own rows."""
+        if self.is_known(e.id):
             self.counters["duplicate"] += 1
             return []
         self.counters["events"] += 1
         self.pass_ticks(e)
-        self.turn_over()  # at the clock to which a tick has brought it
-        self.young.add(e.id)
         time, late = self.keep_time(e)
+        self.remember(e.id)
         self.counters["late"] += late
         if e.kind == K.ACCOUNT_DELETED:
             return self.delete(source, e, time)
@@ -194,7 +188,7 @@ class Model:
             self.friends.remove_edge(a.id, b.id)
         if e.kind == K.REQUEST_CANCELLED:
             self.cancel(a, b, time)
-        if e.kind in OUTCOME:
+        if e.kind in OUTCOME_OF:
             return self.outcome(source, e, b, a, time, late)
         return []
 
@@ -204,7 +198,9 @@ class Model:
         if known is not None and "contact" in known.marks:
             known.last = max(known.last, time)
             known.marks.discard("lone")
-            return []
+            fresh = e.signs & ~known.signs
+            self.hear(known, e)
+            return [self.row(source, e, a, time, known, SIGNED, new_signs=fresh)] if fresh else []
         rows = []
         since = self.clock - WINDOWS["7d"]
         recent = [c.target for c in self.chain(a) if "contact" in c.marks and c.first > since][:64]
@@ -218,7 +214,7 @@ class Model:
             answered = not began
         if began and reverse is not None and "replied" not in reverse.marks:
             reverse.marks.add("replied")
-            rows.append(self.row(source, e, b, time, reverse, first=False))
+            rows.append(self.row(source, e, b, time, reverse, OUTCOME))
         made = Contact(a, b, time, time, self.number)
         self.number += 1
         if known is not None:
@@ -228,6 +224,7 @@ class Model:
         made.marks.add("contact")
         if e.kind == K.REQUEST_SENT:
             made.marks.add("lone")
+        self.hear(made, e)
         if not friend and mutual == 0 and not began:
             made.marks.add("stranger")
             made.event = e.id
@@ -238,12 +235,18 @@ class Model:
         if answered:
             made.marks.add("replied")
         self.counters["first"] += 1
-        rows.append(self.row(source, e, a, time, made, first=True, mutual=mutual))
+        rows.append(self.row(source, e, a, time, made, FIRST, mutual=mutual, new_signs=made.signs))
         return rows
+
+    def hear(self, contact: Contact, e: Event) -> None:
+        """Note a message of a contact."""
+        if e.kind == K.MESSAGE_SENT:
+            contact.messages += 1
+            contact.signs |= e.signs
 
     def outcome(self, source: int, e: Event, about: Account, by: Account, time: int, late: bool) -> list[Row]:
         """Take what somebody did with a contact of another."""
-        mark = OUTCOME[e.kind]
+        mark = OUTCOME_OF[e.kind]
         severe = mark in ("blocked", "reported")
         known = self.of(about, by)
         if known is None or ("contact" not in known.marks and not severe):
@@ -256,7 +259,7 @@ class Model:
         if mark in known.marks:
             return []
         known.marks.add(mark)
-        return [self.row(source, e, about, time, known, first=False)]
+        return [self.row(source, e, about, time, known, OUTCOME)]
 
     def cancel(self, a: Account, b: Account, time: int) -> None:
         """Take a cancelled request."""
@@ -273,7 +276,7 @@ class Model:
         account = self.accounts.get(e.actor)
         if account is None:
             return []
-        row = self.row(source, e, account, time, None, first=False)
+        row = self.row(source, e, account, time, None, OUTCOME)
         for key in [key for key, c in self.contacts.items() if c.actor is account]:
             del self.contacts[key]
         if account.id in self.friends:
@@ -303,7 +306,16 @@ class Model:
         return self.accounts.setdefault(name, Account(name))
 
     def row(
-        self, source: int, e: Event, about: Account, time: int, c: Contact | None, *, first: bool, mutual: int = -1
+        self,
+        source: int,
+        e: Event | None,
+        about: Account,
+        time: int,
+        c: Contact | None,
+        what: int,
+        *,
+        mutual: int = -1,
+        new_signs: int = 0,
     ) -> Row:
         """Return the features of an account as they stand."""
         newest = next(iter(self.chain(about)), None)
@@ -311,9 +323,9 @@ class Model:
         return Row(
             source=source,
             account=about.id,
-            kind=int(e.kind),
+            kind=int(e.kind) if e else 0,
             time=time,
-            first=first,
+            what=what,
             counts=self.counts(about),
             friends=self.degree(about),
             triangles=self.triangles(about),
@@ -323,83 +335,27 @@ class Model:
             flags=self.flags(c) if c is not None else 0,
             age=about.age,
             target_age=c.target.age if c is not None else 0,
+            signs=c.signs if c is not None else 0,
+            new_signs=new_signs,
+            messages=min(c.messages, 127) if c is not None else 0,
             evidence={mask: self.evidence(newest, since=since, mask=mask, limit=3) for mask in MASKS},
         )
 
     # time
 
-    def turn_over(self) -> None:
-        """Forget the older generation of event ids."""
-        if self.clock > self.rotate_at:
-            self.young, self.old = set(), self.young
-            self.rotate_at = self.clock + self.settings.lateness
-
-    def keep_time(self, e: Event) -> tuple[int, bool]:
-        """Let an event move the clock; return the time to take for it, and whether it is late."""
-        late, jump = self.settings.lateness, self.settings.max_jump
-        if self.clock < 0:
-            self.set_clock(e.time)
-            self.support = 1
-            return e.time, False
-        if e.time > self.clock + jump:
-            self.ahead = self.witnesses(e)
-            if len(self.ahead) < WITNESSES:
-                self.counters["ahead"] += 1
-                return self.clock, False
-            self.land()
-        if e.time < self.clock - late:
-            if self.support >= WITNESSES:
-                return e.time, True
-            self.rebase(e.time)
-            return e.time, False
-        self.support += 1
-        self.ahead = []
-        self.move(max(self.clock, e.time))
-        return e.time, False
-
-    def witnesses(self, e: Event) -> list[tuple[int, str]]:
-        """Return the row of events too far ahead, with this one."""
-        if not self.ahead or abs(e.time - min(self.ahead)[0]) > self.settings.max_jump:
-            return [(e.time, e.actor)]
-        if self.ahead[-1][1] == e.actor:
-            return self.ahead
-        return [*self.ahead, (e.time, e.actor)]
-
-    def land(self) -> None:
-        """Move the clock over a gap that has been borne out."""
-        goal = min(self.ahead)[0]
-        self.ahead, self.support = [], WITNESSES
-        self.move(max(self.clock, goal))
-
-    def pass_ticks(self, e: Event) -> None:
-        """Stop at the ticks on the way of an event."""
-        if self.clock < 0:
-            return
-        goal, ahead = e.time, e.time > self.clock + self.settings.max_jump
-        if ahead:
-            witnesses = self.witnesses(e)
-            if len(witnesses) < WITNESSES:
-                return
-            goal = min(witnesses)[0]
-        if goal < self.next_tick:
-            return
-        emptied = self.clock + self.settings.horizon
-        width = self.settings.tick
-        while self.next_tick <= goal:
-            self.move(max(self.clock, self.next_tick))
-            self.ticks.append(self.next_tick)
-            if self.next_tick > emptied:
-                self.next_tick = max(self.next_tick + width, goal // width * width)
-            else:
-                self.next_tick += width
-        if ahead:
-            self.ahead = witnesses
-            self.land()
-            self.turn_over()
-            self.pass_ticks(e)
-
     def move(self, clock: int) -> None:
-        """Move the clock and forget what is beyond the horizon."""
+        """Move the clock by way of all ends of answer times; each contact ignored then has a row."""
+        answer = self.settings.answer_time
+        over = {c.first + answer for c in self.contacts.values()}
+        for moment in sorted(moment for moment in over if self.clock < moment <= clock):
+            self.stand(moment)
+            for c in self.contacts.values():
+                if c.first + answer == moment and "ignored" in self.marks(c) and c.actor.alive:
+                    self.rows.append(self.row(self.source, None, c.actor, moment, c, SILENCE))
+        self.stand(clock)
+
+    def stand(self, clock: int) -> None:
+        """Set the clock forward and forget what is beyond the horizon."""
         self.clock = clock
         for key, contact in list(self.contacts.items()):
             if contact.last <= clock - self.settings.horizon:
@@ -407,18 +363,13 @@ class Model:
             if contact.first <= clock - WINDOWS["7d"]:
                 contact.event = ""  # no longer wanted as evidence
 
-    def set_clock(self, clock: int) -> None:
-        """Set the clock to where nothing is known of the time before."""
-        self.clock = clock
-        self.rotate_at = clock + self.settings.lateness
-        self.next_tick = (clock // self.settings.tick + 1) * self.settings.tick
-
     def rebase(self, clock: int) -> None:
         """Set the clock back."""
-        self.set_clock(clock)
-        self.support, self.ahead = 1, []
+        super().rebase(clock)
         for contact in self.contacts.values():
             contact.first = contact.last = clock
+            if contact.cancelled_at is not None:
+                contact.cancelled_at = min(contact.cancelled_at, clock)
         for account in self.accounts.values():
             account.seen = min(account.seen, clock // 1000)
 
@@ -465,7 +416,7 @@ def account_state(model: Model, name: str) -> dict[str, Any]:
         "triangles": model.triangles(account),
         "counts": model.counts(account),
         "contacts": [
-            (c.target.id if c.target.alive else "", c.first, c.last, model.flags(c), c.event)
+            (c.target.id if c.target.alive else "", c.first, c.last, model.flags(c), c.signs, c.messages, c.event)
             for c in model.chain(account)
         ],
     }

@@ -11,6 +11,7 @@ import pytest
 import graph.shard
 from graph.batch import EventBatch
 from graph.check import problems
+from graph.rows import ROOM
 from graph.shard import Rows, Settings, Shard
 from graph.state import FEATURES, WINDOWS
 from graph.views import evidence
@@ -55,8 +56,9 @@ def test_the_same_for_any_cut_and_any_size_at_the_start(seed: int, monkeypatch: 
     settings = SETTINGS[seed % 3]
     events = events_from(chance.randrange, chance.choice((4, 12, 60)), 600)
     whole, state, _ = outcome(events, [], settings, 4096)
-    for slice_, rows in ((4096, 1), (7, 1), (64, 16)):
+    for slice_, rows, room in ((4096, 1, 4096), (7, 1, ROOM + 1), (64, 16, 9)):
         monkeypatch.setattr(graph.shard, "SLICE", slice_)
+        monkeypatch.setattr(graph.shard, "ROWS", room)
         sizes = [chance.choice((0, 1, 2, 3, 17, 100)) for _ in range(chance.choice((3, 50, 400)))]
         cut, cut_state, shard = outcome(events, sizes, settings, rows)
         assert cut == whole

@@ -1,0 +1,115 @@
+"""Rows of features: what an account looks like as of one event, or as of the end of an answer time.
+
+Silence is an event of its own: a contact that nobody has answered within the answer time leads to a row at that very
+moment of event time, whenever the clock is moved past it and by whatever event. So the clock moves in steps, from one
+such moment to the next, and each row has its windows as they stood then (`pass_time`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from graph.batch import NO_TIME
+from graph.calendar import FIRST_7D, advance
+from graph.jit import njit
+from graph.state import ALL_SIGNS, FIRST, IGNORED, NIL, PENDING, SIGN_BITS, SILENCE, Var
+
+__all__ = ["ROOM", "pass_time", "renew_in_rows", "write_row"]
+
+ROOM: Final = 2
+"""Rows that one event leads to at most, silences on the way to it aside."""
+
+
+@njit
+def write_row(
+    s: Any, out: Any, n: int, row: int, p: int, time: int, source: int, kind: int, ingested_at: int, what: int
+) -> Any:
+    """Write the features of account `row` as they stand now, about its contact `p` or NIL, into `out[n]`."""
+    account = s.accounts[row]
+    r = out[n]
+    activity = account.activity
+    if activity == NIL:
+        for column in range(len(r.counts)):
+            r.counts[column] = 0
+        r.pair = NIL
+    else:
+        for column in range(len(r.counts)):
+            r.counts[column] = s.counts[activity, column]
+        # a contact that no window holds is no evidence, and its row may be another's before this one is read
+        newest = s.newest[activity]
+        held = s.pairs[newest].first > s.cursor_at[FIRST_7D] - s.vars[Var.LATENESS]
+        r.pair = newest if held else NIL
+    r.time = time
+    r.ingested_at = ingested_at
+    r.hash = account.hash
+    r.account = row
+    r.source = source
+    r.friends = account.friends
+    r.triangles = account.triangles
+    r.created = account.created
+    r.mutual = -1
+    r.roles = account.roles
+    r.kind = kind
+    r.age = account.age
+    r.what = what
+    if p == NIL:
+        r.flags = 0
+        r.signs = 0
+        r.messages = 0
+        r.target_age = 0
+    else:
+        pair = s.pairs[p]
+        r.flags = pair.flags
+        r.signs = pair.signs & ALL_SIGNS
+        r.messages = pair.signs >> SIGN_BITS
+        r.target_age = s.accounts[pair.target].age
+    r.new_signs = r.signs if what == FIRST else 0
+
+
+@njit
+def renew_in_rows(s: Any, out: Any, n: int, p: int) -> Any:
+    """Let no row point to contact `p`, which is about to be replaced, and is no evidence."""
+    for j in range(n):
+        if out[j].pair == p:
+            out[j].pair = s.pairs[p].earlier
+
+
+@njit
+def pass_time(s: Any, clock: int, out: Any, n: int, source: int) -> Any:
+    """Move the clock to `clock`, and write a row for each contact on the way that nobody has answered in time.
+
+    A contact whose own first row is still to come (its target's shard was not heard yet) has none: that row will say
+    that it is ignored, as that of a contact does which came so late that its answer time was over.
+
+    Parameters
+    ----------
+    out : ndarray of FEATURES
+        Written from `n` on.
+    source : int
+        For the rows: what moves the clock.
+
+    Returns
+    -------
+    n : int
+    done : bool
+        False when `out` is full, but for `ROOM`: to be called again with more room, and nothing done in between.
+    """
+    v = s.vars
+    while True:
+        p = np.int64(v[Var.SILENT])
+        while p != NIL:
+            if n + ROOM >= len(out):
+                v[Var.SILENT] = p
+                return n, False
+            pair = s.pairs[p]
+            if pair.flags & IGNORED and not pair.flags & PENDING:
+                write_row(s, out, n, s.owner[pair.activity], p, v[Var.CLOCK], source, 0, NO_TIME, SILENCE)
+                n += 1
+            following = np.int64(pair.first_next)
+            p = following if following != NIL and s.pairs[following].first == pair.first else np.int64(NIL)
+        v[Var.SILENT] = NIL
+        if v[Var.CLOCK] >= clock:
+            return n, True
+        v[Var.SILENT] = advance(s, clock)
