@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 KERNELS := $(wildcard graph/*.py detectors/*.py streams/*.py)
 
-setup: .venv/.warm ## a virtual environment with everything in it, and the kernels compiled
+setup: .venv/.warm .venv/.assets ## a virtual environment with everything in it, the kernels compiled, the console's scripts fetched
 
 .uv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
@@ -26,6 +26,11 @@ setup: .venv/.warm ## a virtual environment with everything in it, and the kerne
 	@$(BIN)/python -m streams.warm
 	@touch $@
 
+# Cytoscape.js, uPlot and a font for the console, from npm by their hashes; needs no node
+.venv/.assets: .venv/.stamp console/package-lock.json console/assets.py
+	@$(BIN)/python -m console.assets
+	@touch $@
+
 demo: setup ## embedded broker, worker, simulated platform, live display; Ctrl-C ends it
 	@$(BIN)/kithwatch demo
 
@@ -38,7 +43,7 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 
 types: setup
-	$(BIN)/mypy streams graph detectors simulation
+	$(BIN)/mypy streams graph detectors simulation console
 
 clean:
-	rm -rf .venv .uv var build dist
+	rm -rf .venv .uv var build dist console/static/vendor

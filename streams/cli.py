@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "simulate": "simulation.command:simulate",
     "evaluate": "streams.evaluate:evaluate",
     "topics": "streams.topics:topics",
+    "console": "console.command:console",
 }
 
 

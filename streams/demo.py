@@ -1,4 +1,4 @@
-"""`kithwatch demo`: broker, worker, a simulated platform and a live display, all on this machine."""
+"""`kithwatch demo`: broker, worker, console, a simulated platform and a live display, all on this machine."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from rich.text import Text
 
 from simulation.live import live as live_events
 from streams.broker import BrokerError, EmbeddedBroker, free_port
+from streams.demo_console import ConsoleProcess
 from streams.flags import Flag
 from streams.settings import KafkaSettings, TopicNames
 from streams.timestamps import rfc3339
@@ -229,9 +230,10 @@ def fitting(flags: list[tuple[Flag, str | None]], console: Console, lines: int, 
     return shown
 
 
-def display(feeder: Feeder, inbox: Inbox, measured: dict[str, float], console: Console) -> Group:
-    """Return the whole screen."""
+def display(feeder: Feeder, inbox: Inbox, measured: dict[str, float], console: Console, review: str) -> Group:
+    """Return the whole screen; `review` says where the review console is."""
     grid = Table.grid(padding=(0, 2))
+    grid.add_row("review", Text(review, "bold"))
     lag = measured.get("kithwatch_consumer_lag_records", 0)
     phase = "live" if feeder.live_since is not None else "loading the platform's history"
     grid.add_row("platform", f"{phase}, {rfc3339(feeder.clock)[:16].replace('T', ' ')}, {feeder.speed:g} × real time")
@@ -251,7 +253,7 @@ def display(feeder: Feeder, inbox: Inbox, measured: dict[str, float], console: C
     counts: Counter[str] = Counter(flag.severity for flag, _ in flags)
     grid.add_row("flags", ", ".join(f"{counts[name]} {name}" for name in reversed(COLOURS)) if flags else "none yet")
     short = console.height < 34 or console.width < 100
-    shown = fitting(flags, console, max(console.height - 10, 3), short=short)
+    shown = fitting(flags, console, max(console.height - (12 if console.width < 112 else 11), 3), short=short)
     body = Group(*shown) if shown else Text("waiting for the first flag", "dim")
     return Group(
         Panel(grid, title="kithwatch demo: a simulated platform, watched live", border_style="blue"),
@@ -273,7 +275,7 @@ class Demo:
         # the past, so that a fast clock does not run into the future
         start = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 30 * DAY_MS
         with ExitStack() as stack:
-            log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kithwatch-demo-"))) / "worker.log"
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kithwatch-demo-")))
             self.console.print("starting the embedded broker …")
             broker = EmbeddedBroker()
             stack.callback(broker.stop)
@@ -281,16 +283,20 @@ class Demo:
             settings = KafkaSettings(bootstrap=broker.bootstrap, shards=SHARDS)
             ensure_topics(settings, input_partitions=INPUT_PARTITIONS)
             self.console.print("starting a worker … (the very first start compiles for about a minute)")
-            worker = WorkerProcess(broker.bootstrap, start, log)
+            worker = WorkerProcess(broker.bootstrap, start, folder / "worker.log")
             stack.callback(worker.stop)
+            review = ConsoleProcess(broker.bootstrap, folder)
+            stack.callback(review.stop)
             self._wait_for(worker)
+            self._wait_for(review)
+            self.console.print(f"review console: {review.sign_in}", soft_wrap=True, highlight=False)
             inbox = Inbox(broker.bootstrap, self._print_flag)
             feeder = Feeder(broker.bootstrap, seed=self.seed, accounts=self.accounts, start=start, speed=self.speed)
             for part in (inbox, feeder):
                 part.start()
                 stack.callback(part.join, 15.0)
                 stack.callback(part.stopping.set)
-            self._show(feeder, inbox, worker)
+            self._show(feeder, inbox, worker, review)
             self.console.print("stopping …")
         self.console.print(f"Stopped. {feeder.sent:,} events sent, {len(inbox.flags)} flags raised.")
         return len(inbox.flags)
@@ -299,24 +305,24 @@ class Demo:
         if not self.console.is_terminal:
             self.console.print(line_of(flag), soft_wrap=True)
 
-    def _wait_for(self, worker: WorkerProcess) -> None:
+    def _wait_for(self, part: WorkerProcess | ConsoleProcess) -> None:
         until = time.monotonic() + WORKER_PATIENCE
-        while not worker.ready():
-            if reason := worker.failed():
+        while not part.ready():
+            if reason := part.failed():
                 raise click.ClickException(reason)
             if time.monotonic() > until:
-                raise click.ClickException("the worker did not get ready in time")
+                raise click.ClickException(f"not ready in time: {part.log.stem}")
             if self.stopping.wait(0.2):
                 return
 
-    def _show(self, feeder: Feeder, inbox: Inbox, worker: WorkerProcess) -> None:
+    def _show(self, feeder: Feeder, inbox: Inbox, worker: WorkerProcess, review: ConsoleProcess) -> None:
         until = None if self.seconds is None else time.monotonic() + self.seconds
         terminal = self.console.is_terminal
         with self._live() as update:
             while not self.stopping.wait(1.0 if terminal else 5.0) and (until is None or time.monotonic() < until):
-                if reason := worker.failed() or feeder.problem:
+                if reason := worker.failed() or review.failed() or feeder.problem:
                     raise click.ClickException(reason)
-                update(display(feeder, inbox, worker.measures(), self.console))
+                update(display(feeder, inbox, worker.measures(), self.console, review.sign_in))
 
     @contextmanager
     def _live(self) -> Iterator[Callable[[Any], None]]:

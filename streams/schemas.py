@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from streams.dispositions import Disposition
 from streams.events import KINDS, MAX_RECORD, Event
 from streams.flags import Flag
 
@@ -33,7 +34,7 @@ def _schema(kind: Any, title: str) -> dict[str, Any]:
 
 
 def _async_api(version: str) -> dict[str, Any]:
-    _, schemas = msgspec.json.schema_components([Event, Flag], ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components([Event, Flag, Disposition], ref_template="#/components/schemas/{name}")
     messages: dict[str, Any] = {
         event.__name__: {
             "name": event.__struct_config__.tag,
@@ -49,6 +50,13 @@ def _async_api(version: str) -> dict[str, Any]:
         "contentType": "application/json",
         "bindings": {"kafka": {"key": {"type": "string", "description": "The account_id."}}},
         "payload": {"$ref": "#/components/schemas/Flag"},
+    }
+    messages["Disposition"] = {
+        "name": "disposition",
+        "summary": (Disposition.__doc__ or "").strip(),
+        "contentType": "application/json",
+        "bindings": {"kafka": {"key": {"type": "string", "description": "The account_id."}}},
+        "payload": {"$ref": "#/components/schemas/Disposition"},
     }
     messages["DeadLetter"] = {
         "name": "dead letter",
@@ -80,6 +88,11 @@ def _async_api(version: str) -> dict[str, Any]:
     channels["flags"] = channel(
         "kithwatch.flags", "Leads for reviewers: delivered at least once, idempotent by flag_id.", ["Flag"]
     )
+    channels["dispositions"] = channel(
+        "kithwatch.dispositions",
+        "What reviewers decided: delivered at least once, idempotent by disposition_id and type.",
+        ["Disposition"],
+    )
     channels["deadLetters"] = channel("kithwatch.dead-letters", "Records that were refused.", ["DeadLetter"])
     return {
         "asyncapi": "3.0.0",
@@ -100,6 +113,7 @@ def _async_api(version: str) -> dict[str, Any]:
                 for name in _INPUTS
             },
             "sendFlags": {"action": "send", "channel": {"$ref": "#/channels/flags"}},
+            "sendDispositions": {"action": "send", "channel": {"$ref": "#/channels/dispositions"}},
             "sendDeadLetters": {"action": "send", "channel": {"$ref": "#/channels/deadLetters"}},
         },
         "components": {"messages": messages, "schemas": schemas},
@@ -120,6 +134,7 @@ def documents() -> dict[str, str]:
     """Return the text of each file, by its name."""
     event = _schema(Event, "An event, as a platform sends it to kithwatch")
     flag = _schema(Flag, "A flag, as kithwatch sends it out")
+    disposition = _schema(Disposition, "A disposition, as the review console sends it out")
     # the version of the interface, which changes with its meaning and not with every release
     interface = yaml.dump(
         _async_api("1.0.0"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, explicit_start=True
@@ -127,6 +142,7 @@ def documents() -> dict[str, str]:
     return {
         "event.schema.json": json.dumps(event, indent=2, ensure_ascii=False) + "\n",
         "flag.schema.json": json.dumps(flag, indent=2, ensure_ascii=False) + "\n",
+        "disposition.schema.json": json.dumps(disposition, indent=2, ensure_ascii=False) + "\n",
         "asyncapi.yaml": "# made by `python -m streams.schemas`\n" + interface,
     }
 

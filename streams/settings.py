@@ -25,6 +25,7 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str = "kithwatch.exchange"
     flags: str = "kithwatch.flags"
     dead_letters: str = "kithwatch.dead-letters"
+    dispositions: str = "kithwatch.dispositions"
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -87,6 +87,10 @@ def test_every_command_and_option_exists(name: str) -> None:
             wrong.append(words[0])
             continue
         known = {opt for parameter in command.params for opt in parameter.opts} | {"--help", "-h"}
+        for word in words[1:]:  # the command and its subcommands, each with its own options
+            if isinstance(command, click.Group) and word in command.commands:
+                command = command.commands[word]
+                known |= {opt for parameter in command.params for opt in parameter.opts}
         wrong += [" ".join(words) for word in words[1:] if word.startswith("--") and word.split("=")[0] not in known]
     assert wrong == []
 
@@ -180,7 +184,7 @@ def test_decisions_are_numbered_without_gaps_and_say_what_they_cost() -> None:
         assert re.search(r"cost", text, re.IGNORECASE), paper.name
 
 
-CODE_PATH = re.compile(r"`((?:streams|graph|detectors|simulation|benchmarks|deploy|tests|docs)/[\w./-]+\.\w+)`")
+CODE_PATH = re.compile(r"`((?:streams|graph|detectors|simulation|console|benchmarks|deploy|tests|docs)/[\w./-]+\.\w+)`")
 CODE_NAME = re.compile(r"`((?:streams|graph|detectors|simulation)(?:\.\w+)+)`")
 
 

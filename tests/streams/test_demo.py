@@ -52,7 +52,7 @@ class Shown:
     def stop(self, sign: int) -> None:
         """End it, and see that all it started is gone."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        assert len(children) >= 2, "broker and worker"
+        assert len(children) >= 3, "broker, worker and console"
         self.process.send_signal(sign)
         while select.select([self.source], [], [], 30)[0] and self._read():
             pass
@@ -144,7 +144,8 @@ def test_the_screen_fits_the_terminal(width: int, height: int) -> None:
     for number in range(30):
         inbox._take(flag(number))
     measured = {"kithwatch_events_total": 1_234_567.0, "rate": 99_999.0, "kithwatch_consumer_lag_records": 12_345.0}
-    console.print(display(Feeder(), inbox, measured, console))  # type: ignore[arg-type]
+    review = "http://127.0.0.1:54321  sign in as reviewer, lead, admin or viewer, password abcd-efgh-jkmn"
+    console.print(display(Feeder(), inbox, measured, console, review))  # type: ignore[arg-type]
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(lines) <= height
     assert "never verdicts" in "".join(lines)

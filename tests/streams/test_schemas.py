@@ -109,6 +109,7 @@ def test_every_reference_in_the_interface_leads_somewhere() -> None:
         "social.messages",
         "social.accounts",
         "kithwatch.flags",
+        "kithwatch.dispositions",
         "kithwatch.dead-letters",
     }
     assert len(interface["channels"]["messages"]["messages"]) == len(KINDS)

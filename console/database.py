@@ -1,0 +1,112 @@
+"""The console's database: SQLite in one file, or PostgreSQL. Opening it brings its tables up to date (Alembic).
+
+`Database.reading` and `Database.writing` are the two kinds of transaction. On SQLite a writing one takes the lock at
+its beginning, so that two writers wait for one another and never fail half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+__all__ = ["Database", "DatabaseError"]
+
+BUSY_MS: Final = 30_000
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+class DatabaseError(ValueError):
+    """The database cannot be used; the message says which and why, without its password."""
+
+
+class Database:
+    """One open database.
+
+    Parameters
+    ----------
+    url : str
+        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
+    migrate : bool
+        Bring the tables up to date.
+
+    Raises
+    ------
+    DatabaseError
+        If it cannot be opened.
+    """
+
+    def __init__(self, url: str, *, migrate: bool = True) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise DatabaseError("the database must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME") from None
+        self.sqlite = parsed.get_backend_name() == "sqlite"
+        if not self.sqlite and parsed.get_backend_name() != "postgresql":
+            raise DatabaseError(f"the database must be SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.name = parsed.render_as_string(hide_password=True)
+        if self.sqlite and parsed.database not in (None, "", ":memory:"):
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        self.engine: Engine = create_engine(parsed, pool_size=20, max_overflow=20, pool_pre_ping=not self.sqlite)
+        if self.sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        if migrate:
+            try:
+                self._migrate()
+            except DBAPIError as problem:
+                raise DatabaseError(f"{self.name}: {str(problem.orig).strip().splitlines()[0]}") from None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Begin a transaction that only reads: one moment's picture of the database."""
+        with self.engine.connect() as connection, connection.begin():
+            if not self.sqlite:
+                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Begin a transaction that writes."""
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(writing=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(writing=True)
+            with connection.begin():
+                if not self.sqlite:  # two consoles may start at once
+                    connection.execute(text("SELECT pg_advisory_xact_lock(7405105)"))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

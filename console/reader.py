@@ -1,0 +1,171 @@
+"""Reads a topic from where the database says, and stores the offsets in the transaction of what was read.
+
+No consumer group: Kafka's committed offsets could not be part of the database's transaction. Two consoles may read the
+same topic; whoever comes second finds the offset moved, lets go of its batch and goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import DBAPIError
+
+from console.database import Database
+from console.ingest import upsert
+from console.tables import offsets, refused
+
+__all__ = ["MovedError", "Reader", "Record"]
+
+POLL_MS: Final = 500
+BATCH: Final = 5_000
+AGAIN_SECONDS: Final = 2.0
+METADATA_SECONDS: Final = 30.0
+
+log = logging.getLogger(__name__)
+Record = Any
+Take = Callable[[Connection, list[Any], int], list[tuple[Any, str]]]
+"""Takes records within a transaction, at a time; returns those it refused, with the reason."""
+
+
+class MovedError(Exception):
+    """Another console has read these records already."""
+
+
+class Reader(threading.Thread):
+    """A thread that reads topics into the database until it is told to stop.
+
+    Parameters
+    ----------
+    database : Database
+    servers : list of str
+        Kafka brokers.
+    topics : iterable of str
+    take : callable
+        What to do with a batch.
+    after : callable
+        Called after each batch that was stored.
+    clock : callable
+        Epoch ms.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        servers: list[str],
+        topics: Iterable[str],
+        take: Take,
+        *,
+        after: Callable[[], None] = lambda: None,
+        clock: Callable[[], int] = lambda: int(time.time() * 1000),
+        name: str = "reader",
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self.database = database
+        self.servers = servers
+        self.topics = list(topics)
+        self.take = take
+        self.after = after
+        self.clock = clock
+        self.stopping = threading.Event()
+        self.problem: str | None = None
+        """What keeps it from reading, in words for the page of health; None when all is well."""
+
+    def run(self) -> None:
+        """Read, and begin again after a failure, until told to stop."""
+        while not self.stopping.is_set():
+            try:
+                self._read()
+            except MovedError:
+                continue
+            except (KafkaError, DBAPIError, OSError, ValueError) as problem:
+                self.problem = f"{type(problem).__name__} while reading {', '.join(self.topics)}"
+                log.warning("%s; trying again", self.problem)
+                self.stopping.wait(AGAIN_SECONDS)
+
+    def stop(self) -> None:
+        """Ask it to stop, and wait."""
+        self.stopping.set()
+        if self.is_alive():
+            self.join(20)
+
+    def _read(self) -> None:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.servers,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=BATCH,
+            max_partition_fetch_bytes=8 << 20,
+        )
+        try:
+            assigned = self._assign(consumer)
+            looked = time.monotonic()
+            while not self.stopping.is_set():
+                polled = consumer.poll(timeout_ms=POLL_MS)
+                if polled:
+                    self._store(consumer, polled)
+                self.problem = None
+                if not assigned or time.monotonic() - looked > METADATA_SECONDS:  # partitions may have been added
+                    looked = time.monotonic()
+                    assigned = self._assign(consumer)
+                    if not assigned:
+                        self.problem = f"no topic {' or '.join(self.topics)}"
+                        self.stopping.wait(AGAIN_SECONDS)
+        finally:
+            consumer.close()
+
+    def _assign(self, consumer: KafkaConsumer) -> set[TopicPartition]:
+        found = {
+            TopicPartition(topic, partition)
+            for topic in self.topics
+            for partition in consumer.partitions_for_topic(topic) or ()
+        }
+        if found and found != consumer.assignment():
+            consumer.assign(sorted(found))
+            with self.database.reading() as connection:
+                known = {(row.topic, row.partition): row.next_offset for row in connection.execute(select(offsets))}
+            for one in found:
+                if (one.topic, one.partition) in known:
+                    consumer.seek(one, known[one.topic, one.partition])
+                else:
+                    consumer.seek_to_beginning(one)
+        return found
+
+    def _store(self, consumer: KafkaConsumer, polled: dict[TopicPartition, list[Record]]) -> None:
+        now = self.clock()
+        ends = {one: consumer.highwater(one) for one in polled}
+        with self.database.writing() as connection:
+            for one, records in polled.items():
+                self._move(connection, one, records, ends[one] or records[-1].offset + 1, now)
+            batch = [record for records in polled.values() for record in records]
+            for record, reason in self.take(connection, batch, now):
+                where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+                connection.execute(
+                    upsert(connection, refused).values(**where, at=now, reason=reason).on_conflict_do_nothing()
+                )
+        self.after()
+
+    def _move(self, connection: Connection, one: TopicPartition, records: list[Record], end: int, now: int) -> None:
+        """Move the offset, or raise if another console has moved it."""
+        here = (offsets.c.topic == one.topic) & (offsets.c.partition == one.partition)
+        known = connection.execute(select(offsets.c.next_offset).where(here).with_for_update()).scalar()
+        after = {"next_offset": records[-1].offset + 1, "end_offset": end, "read_at": now}
+        if known is None:
+            made = connection.execute(
+                upsert(connection, offsets)
+                .values(topic=one.topic, partition=one.partition, **after)
+                .on_conflict_do_nothing()
+            )
+            if made.rowcount != 1:
+                raise MovedError
+        elif known > records[0].offset:
+            raise MovedError
+        else:
+            connection.execute(update(offsets).where(here).values(**after))

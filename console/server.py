@@ -1,0 +1,98 @@
+"""The console as one process: the web server, and beside it threads that read flags and send decisions."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+from sqlalchemy import Connection
+
+from console.outbox import Publisher
+from console.reader import Reader
+from console.service import Service
+from console.web.app import make_app
+from streams.cli import UserError
+from streams.flags import Flag
+from streams.settings import KafkaSettings
+
+__all__ = ["Server", "take_flags"]
+
+_FLAG: Final = msgspec.json.Decoder(Flag)
+log = logging.getLogger(__name__)
+
+
+def take_flags(service: Service) -> Any:
+    """Return what the reader of the flag topic does with a batch."""
+    ingest = service.ingest
+
+    def take(connection: Connection, records: list[Any], now: int) -> list[tuple[Any, str]]:
+        good, bad = [], []
+        for record in records:
+            try:
+                good.append(_FLAG.decode(record.value or b""))
+            except msgspec.MsgspecError as problem:
+                bad.append((record, str(problem)[:300]))
+        taken = ingest.take(connection, good, now)
+        for case in taken.reopened:
+            service.note(connection, "system", "case.reopen", f"case:{case}", why="evidence grew")
+        return bad
+
+    return take
+
+
+class Server:
+    """Everything `kithwatch console` runs.
+
+    Parameters
+    ----------
+    service : Service
+    kafka : KafkaSettings
+    host, port
+        Where to listen.
+    follow : bool
+        Follow the platform's events of accounts under review.
+    """
+
+    def __init__(self, service: Service, kafka: KafkaSettings, *, host: str, port: int, follow: bool) -> None:
+        self.service = service
+        self.host, self.port = host, port
+        self.threads: list[Any] = [
+            Reader(service.database, kafka.servers, [kafka.topics.flags], take_flags(service), clock=service.clock),
+            Publisher(service.database, kafka.servers, kafka.topics.dispositions, clock=service.clock),
+        ]
+        service.health = lambda: {thread.name: thread.problem for thread in self.threads}
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        listening = self._listen()
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        log.info("The console is at %s", self.service.public_url or f"http://{host}:{listening.getsockname()[1]}")
+        for thread in self.threads:
+            thread.start()
+        try:
+            config = uvicorn.Config(
+                make_app(self.service),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=self.service.secure,
+                timeout_graceful_shutdown=5,
+            )
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            for thread in self.threads:
+                thread.stop()
+            self.service.database.close()
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self.host, self.port))
+        except OSError as problem:
+            raise UserError(f"cannot listen on {self.host}:{self.port}: {problem.strerror}") from None
+        return listening

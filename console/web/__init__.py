@@ -1,0 +1,1 @@
+"""The console's pages: server-rendered, working without script."""

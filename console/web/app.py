@@ -1,0 +1,63 @@
+"""The web application: pages, static files, health."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from console.service import Service
+from console.web import case, me, queue, signin
+from console.web.render import STATIC, render
+from console.web.security import Limiter, SecurityHeaders
+
+__all__ = ["make_app"]
+
+
+async def _livez(_request: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def _readyz(request: Request) -> Response:
+    service: Service = request.app.state.service
+
+    def look() -> dict[str, str | None]:
+        with service.database.reading():
+            return service.health()
+
+    problems = {name: problem for name, problem in (await run_in_threadpool(look)).items() if problem}
+    return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+
+
+async def _not_found(request: Request, _problem: Exception) -> Response:
+    return render(request, "problem.html", 404, title="Not found", text="There is no such page.")
+
+
+async def _failed(request: Request, _problem: Exception) -> Response:
+    return render(request, "problem.html", 500, title="That went wrong", text="The failure was logged. Try again.")
+
+
+def make_app(service: Service) -> Starlette:
+    """Return the application around a service."""
+    routes = [
+        *signin.routes,
+        *queue.routes,
+        *case.routes,
+        *me.routes,
+        Route("/livez", _livez),
+        Route("/readyz", _readyz),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(SecurityHeaders, secure=service.secure)],
+        exception_handlers={404: _not_found, 405: _not_found, 500: _failed},
+    )
+    app.state.service = service
+    # by address; a login of its own is locked by `Rules.sign_in_failures`
+    app.state.tries = Limiter(burst=20, a_minute=10)
+    return app
