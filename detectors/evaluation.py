@@ -19,6 +19,7 @@ __all__ = [
     "HARM_SHARES",
     "Budget",
     "Interval",
+    "Steps",
     "at_budget",
     "average_precision",
     "bootstrap",
@@ -60,6 +61,44 @@ class Interval:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Scores of accounts over time, so that one can ask when a limit was crossed.
+
+    Attributes
+    ----------
+    account : ndarray of int64, shape (m,)
+    time : ndarray of float64, shape (m,)
+        Epoch milliseconds.
+    score : ndarray of float64, shape (m,)
+        Higher is more suspicious; above 0.
+    """
+
+    account: NDArray[np.int64]
+    time: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+    def highest(self, accounts: int) -> NDArray[np.float64]:
+        """Return the highest score of each of so many accounts; 0 for those with none."""
+        found = np.zeros(accounts)
+        np.maximum.at(found, self.account, self.score)
+        return found
+
+    def crossed(self, limit: float, accounts: int) -> NDArray[np.float64]:
+        """Return when each account first scored at a limit or above; infinity for never.
+
+        Examples
+        --------
+        >>> steps = Steps(np.array([0, 0, 1]), np.array([5.0, 7.0, 6.0]), np.array([0.2, 0.9, 0.4]))
+        >>> steps.crossed(0.5, 2).tolist()
+        [7.0, inf]
+        """
+        found = np.full(accounts, np.inf)
+        over = self.score >= limit
+        np.minimum.at(found, self.account[over], self.time[over])
+        return found
 
 
 def average_precision(score: ArrayLike, harmful: ArrayLike) -> float:

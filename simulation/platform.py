@@ -105,7 +105,7 @@ class Platform:
             days=self._days,
             prompt=self._harm_from is not None,
         )
-        harm["per_day"] *= self._intensity
+        harm["per_day"] *= self._intensity * profile.reach
         meant_well = innocent_campaigns(rng, people, profile, plans, start=self.start, days=self._days)
         plans.table = table = np.concatenate([harm, meant_well])
         self._running, self._targets = Running(rng, plans), Targets(rng, people, self._friends, plans)

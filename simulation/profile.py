@@ -46,6 +46,7 @@ class Profile:
     flirt : share of messages between adults that an upstream classifier puts a sign on.
     joiners : share of ordinary accounts that join during the stream.
     mutual_known : share of requests that carry the platform's own count of mutual friends.
+    reach : factor on how many contacts a day attackers make here.
     messages : how far attackers and others with a campaign write instead of asking: factor on the odds.
     conversation_ids : whether messages carry a `conversation_id`.
     offline : whether people bring their class, workplace and family along.
@@ -69,6 +70,7 @@ class Profile:
     mutual_known: float
     circles: tuple[float, float, float, float, float] = (0.42, 0.10, 0.08, 0.14, 0.02)
     guilds: float = 0.05
+    reach: float = 1.0
     messages: float = 1.0
     conversation_ids: bool = False
     offline: bool = True

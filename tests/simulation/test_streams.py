@@ -174,32 +174,6 @@ def test_ids_order_and_clock_give_nothing_away():
         assert max(part.values()) < 1.3 * min(part.values())
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_no_single_feature_separates_attackers(name):
-    stream = build(name, 21, accounts=4_000, days=10)
-    labels = {label["account_id"]: label["harmful"] for label in stream.labels()}
-    peer = PlainPeer()
-    highest: dict[str, Counter[str]] = defaultdict(Counter)
-    for event in stream.events():
-        row = peer.process(event)
-        if event.get("signs"):
-            highest["signs"][event["actor_id"]] += 1
-        if event["type"] == "friend_request.sent":
-            highest["requests"][event["actor_id"]] += 1
-        if event["type"] in ("account.blocked", "account.reported"):
-            highest["complaints"][event["target_id"]] += 1
-        for key, value in (row or {}).items():
-            if key.endswith(("_1h", "_24h", "_7d")):
-                highest[key][row["account"]] = max(highest[key][row["account"]], value)
-    truth = list(labels.values())
-    for feature, of in highest.items():
-        assert average_precision([of[account] for account in labels], truth) < 0.5, feature
-    share = [highest["minors_7d"][who] / max(1, highest["strangers_7d"][who]) for who in labels]
-    assert average_precision(share, truth) < 0.5
-    # and yet there is something to find
-    assert average_precision([highest["minors_7d"][who] for who in labels], truth) > 5 * np.mean(truth)
-
-
 @pytest.mark.parametrize("name", ["social", "collegemsg"])
 def test_what_is_missing_is_missing_and_the_rest_is_there(name):
     size = {} if name == "collegemsg" else {"accounts": 600, "days": 4}
