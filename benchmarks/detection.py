@@ -33,7 +33,7 @@ from simulation.missing import MISSING
 from simulation.scenarios import NAMES
 
 WEEK: Final = 7 * 86_400_000
-OURS, REFERENCE = "kithwatch", "supervised reference"
+OURS, REFERENCE, MEMORY = "kithwatch", "supervised reference", "the same, with sums"
 HELD_BACK: Final = "forum"
 
 
@@ -97,7 +97,11 @@ def of_kind(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     methods: dict[str, Any] = {} if options.no_peers else dict(PEERS)
     methods[OURS] = lambda run: run.flags
     if options.train:
-        methods[REFERENCE] = Reference(list(gather_all(jobs(options.train), options.processes)))
+        train = list(gather_all(jobs(options.train), options.processes))
+        methods[REFERENCE] = Reference(train)
+        if options.sums:
+            methods[MEMORY] = Reference(train, sums=True)
+        del train
     for name, method in methods.items():
         begun = time.perf_counter()
         found["methods"][name] = mean([measure(run, method(run), options.rounds) for run in tests])
@@ -121,7 +125,7 @@ def show(kind: str, found: dict[str, Any]) -> None:
             *(f"{entry[key]:.3f}" for key in ("harm_0.002", "harm_0.01", "recall")),
         )
     console.print(table)
-    ours, peers = found["methods"][OURS], [n for n in found["methods"] if n not in (OURS, REFERENCE)]
+    ours, peers = found["methods"][OURS], [n for n in found["methods"] if n not in (OURS, REFERENCE, MEMORY)]
     if peers:
         best = max(peers, key=lambda name: found["methods"][name]["average_precision"])
         ratio = ours["average_precision"] / found["methods"][best]["average_precision"]
@@ -170,6 +174,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100, help="Of the bootstrap.")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-peers", action="store_true", help="Leave the peers out.")
+    parser.add_argument("--sums", action="store_true", help="Add a reference that sums up since the beginning.")
     parser.add_argument("--out", type=Path, help="A folder for detection.json.")
     options = parser.parse_args()
     unknown = [kind for kind in options.kinds.split(",") if kind not in NAMES]

@@ -16,6 +16,7 @@ from detectors.evaluation import Steps
 from detectors.policy import default_policy
 from graph.batch import EventKind
 from graph.shard import Rows, Shard, Tick
+from graph.state import COLUMNS
 from simulation.scenarios import build
 from streams.decode import EventDecoder
 from streams.hashing import hash_id
@@ -28,7 +29,9 @@ CONTACTS: Final = (int(EventKind.REQUEST_SENT), int(EventKind.MESSAGE_SENT))
 _EVENT: Final = np.dtype(
     [("time", "<i8"), ("actor", "<i4"), ("target", "<i4"), ("signs", "<u2"), ("kind", "u1"), ("age", "u1")]
 )
-_NOT_FEATURES: Final = frozenset({"time", "ingested_at", "hash", "account", "pair", "source"})
+_NOT_FEATURES: Final = frozenset({"time", "ingested_at", "hash", "account", "pair", "source", "created"})
+_BITS: Final = {"flags": 16, "signs": 9, "new_signs": 9, "roles": 7}
+"""Fields that hold bits, and how many."""
 SEVERE: Final = frozenset({"medium", "high", "critical"})
 
 
@@ -163,28 +166,34 @@ def _blocks(lines: Iterator[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def _columns(dtype: np.dtype[Any]) -> Iterator[tuple[str, int]]:
-    """Yield the numeric fields of a row, those of several numbers as often as they have."""
-    for name in dtype.names or ():
-        if name in _NOT_FEATURES:
+def _columns(dtype: np.dtype[Any]) -> Iterator[tuple[str, str, int, int]]:
+    """Yield the columns of a row as name, field, place within the field or -1, and bit or -1."""
+    for field_ in dtype.names or ():
+        if field_ in _NOT_FEATURES:
             continue
-        shape = dtype[name].shape
-        for index in range(int(np.prod(shape)) if shape else 1):
-            yield name, index if shape else -1
+        shape, bits = dtype[field_].shape, _BITS.get(field_, 0)
+        if field_ == "counts":
+            yield from ((name, field_, at, -1) for at, name in enumerate(COLUMNS))
+        elif shape:
+            yield from ((f"{field_} {at}", field_, at, -1) for at in range(int(np.prod(shape))))
+        elif bits:
+            yield from ((f"{field_} bit {bit}", field_, -1, bit) for bit in range(bits))
+        else:
+            yield field_, field_, -1, -1
 
 
 def feature_names(dtype: np.dtype[Any]) -> list[str]:
     """Return the names of the columns that `features` gives."""
-    return [f"{name}[{index}]" if index >= 0 else name for name, index in _columns(dtype)] + ["account_age"]
+    return [name for name, _, _, _ in _columns(dtype)] + ["account_age"]
 
 
 def features(rows: NDArray[np.void]) -> NDArray[np.float32]:
     """Return every number in rows of features that says something of the account, and the account's age in days."""
     columns = list(_columns(rows.dtype))
     table = np.empty((len(rows), len(columns) + 1), np.float32)
-    for at, (name, index) in enumerate(columns):
-        table[:, at] = rows[name].reshape(len(rows), -1)[:, max(index, 0)]
+    for at, (_, field_, place, bit) in enumerate(columns):
+        column = rows[field_] if place < 0 else rows[field_].reshape(len(rows), -1)[:, place]
+        table[:, at] = column if bit < 0 else (column >> bit) & 1
     known = rows["created"] > 0
     table[:, -1] = np.where(known, rows["time"] / 86_400_000 - rows["created"] / 86_400, np.nan)
-    table[:, [at for at, (name, _) in enumerate(columns) if name == "created"]] = 0.0
     return table

@@ -15,7 +15,7 @@ from sklearn.ensemble import IsolationForest
 from benchmarks.detection_data import CONTACTS, Run
 from detectors.evaluation import Steps
 from graph.batch import EventKind
-from graph.state import COLUMNS
+from graph.state import COLUMNS, FIRST
 
 __all__ = ["PEERS"]
 
@@ -91,7 +91,7 @@ def isolation_forest(run: Run) -> Steps:
     answers = ("REQUEST_ACCEPTED", "REQUEST_DECLINED", "ACCOUNT_BLOCKED", "ACCOUNT_REPORTED", "MESSAGE_SENT")
     columns += [np.bincount(got[kind == EventKind[name]], minlength=size) for name in answers]
     columns.append(np.bincount(sent[events["signs"] > 0], minlength=size))
-    contact = run.rows["first"] == 1
+    contact = run.rows["what"] == FIRST
     cell = run.who[contact] * days + (run.rows["time"][contact] // DAY - first)
     flags = run.rows["flags"][contact]
     columns += [np.bincount(cell, minlength=size)]

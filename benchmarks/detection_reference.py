@@ -14,11 +14,31 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.detection_data import Run, features
 from detectors.evaluation import Steps
+from graph.state import FIRST
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "so_far"]
 
 MODELS: Final = 2
 INNOCENT_ROWS: Final = 120_000
+
+
+def so_far(run: Run) -> NDArray[np.float32]:
+    """Return for each row what the account's rows up to it came to, one column a kind of thing."""
+    rows, first = run.rows, run.rows["what"] == FIRST
+    columns = [rows["what"] == what for what in np.unique(rows["what"])]
+    columns += [first & (rows["target_age"] == band) for band in range(6)]
+    columns += [first & (rows["mutual"] > 0), first & (rows["flags"] & 1 > 0)]
+    columns += [(rows["flags"] >> bit) & 1 > 0 for bit in range(9)]
+    columns += [(rows["new_signs"] >> bit) & 1 > 0 for bit in range(9)]
+    columns += [rows["kind"] == kind for kind in np.unique(rows["kind"])]
+    order = np.argsort(run.who, kind="stable")
+    who = run.who[order]
+    begins = np.searchsorted(who, who)
+    table = np.empty((len(rows), len(columns)), np.float32)
+    for at, column in enumerate(columns):
+        sums = np.cumsum(column[order].astype(np.int64))
+        table[order, at] = sums - sums[begins] + column[order][begins]
+    return table
 
 
 class Reference:
@@ -28,15 +48,19 @@ class Reference:
     ----------
     runs : list of Run
         Labelled streams to learn from: of other seeds than those it is measured on.
+    sums : bool
+        Also give it what each account's rows came to so far, since the beginning of the stream: how often each kind of
+        row, of target, of outcome and of sign. No window forgets there, so that it marks how far memory could go.
     """
 
-    def __init__(self, runs: list[Run]) -> None:
+    def __init__(self, runs: list[Run], *, sums: bool = False) -> None:
+        self._sums = sums
         rng = np.random.Generator(np.random.PCG64(0))
         tables, truths, weights = [], [], []
         for run in runs:
             kept = self._useful(run, rng, INNOCENT_ROWS // len(runs))
             truth = run.harmful[run.who[kept]]
-            tables.append(features(run.rows[kept]))
+            tables.append(self._table(run)[kept])
             truths.append(truth)
             # an account with many rows must not drown one with few; innocent rows are a sample
             rows = np.bincount(run.who[kept], minlength=len(run))[run.who[kept]]
@@ -59,6 +83,10 @@ class Reference:
             for model in self._models:
                 model.fit(table, truth, sample_weight=weight)
 
+    def _table(self, run: Run) -> NDArray[np.float32]:
+        table = features(run.rows)
+        return np.hstack([table, so_far(run)]) if self._sums else table
+
     @staticmethod
     def _useful(run: Run, rng: np.random.Generator, innocent: int) -> NDArray[np.int64]:
         """Return rows to learn from: those of attackers once they are at it, and a sample of all others."""
@@ -73,7 +101,7 @@ class Reference:
 
     def __call__(self, run: Run) -> Steps:
         """Return the score of each row of a stream: the mean probability."""
-        table = features(run.rows)
+        table = self._table(run)
         with threadpool_limits(1):
             chance = np.mean([model.predict_proba(table)[:, 1] for model in self._models], axis=0)
         return Steps(run.who, run.rows["time"].astype(np.float64), chance)

@@ -78,10 +78,11 @@ class Engine:
         table = FeatureTable(rows.table)
         found: list[tuple[int, int, int, int, float, int]] = []
         scores: list[Scored] = []
+        there = table.rows["kind"] != EventKind.ACCOUNT_DELETED  # of an erased account nothing is told, not even its id
         for d, detector in enumerate(self.detectors):
             scored = detector.score(table, self.baseline)
             scores.append(scored)
-            hits = np.flatnonzero(scored.nats >= self.lowest)
+            hits = np.flatnonzero((scored.nats >= self.lowest) & there)
             if len(hits):
                 here = (table.rows["hash"][hits], table.rows["time"][hits], scored.nats[hits], scored.count[hits])
                 found.extend(zip(hits.tolist(), repeat(d), *(column.tolist() for column in here), strict=False))

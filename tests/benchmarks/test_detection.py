@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks import detection_peers
 from benchmarks.detection_data import Job, Run, feature_names, features, gather
 from benchmarks.detection_peers import PEERS, renren, synchrotrap
-from benchmarks.detection_reference import Reference
+from benchmarks.detection_reference import Reference, so_far
 from detectors.evaluation import Steps, average_precision
 from graph.batch import EventKind
 from graph.state import FEATURES
@@ -117,11 +117,21 @@ def test_the_reference_learns_from_labels_of_other_streams(runs):
     assert learned < 0.95
 
 
+def test_sums_say_what_an_accounts_rows_came_to_so_far(runs):
+    run = runs[0]
+    table = so_far(run)
+    whats = np.unique(run.rows["what"])
+    for account in np.unique(run.who)[:40]:
+        mine = np.flatnonzero(run.who == account)
+        for at, what in enumerate(whats):
+            assert table[mine, at].tolist() == np.cumsum(run.rows["what"][mine] == what).tolist()
+
+
 def test_features_leave_out_what_names_an_account_or_a_time(runs):
     names = feature_names(FEATURES)
     table = features(runs[0].rows)
     assert table.shape == (len(runs[0].rows), len(names))
-    assert not {"time", "hash", "account", "pair", "ingested_at", "source"} & {name.split("[")[0] for name in names}
+    assert not {"time", "hash", "account", "pair", "ingested_at", "source", "created"} & set(names)
     for name in ("created", "time"):
         column = runs[0].rows[name].astype(np.float64)
         assert not any(np.array_equal(table[:, at], column.astype(np.float32)) for at in range(table.shape[1]))
@@ -129,11 +139,11 @@ def test_features_leave_out_what_names_an_account_or_a_time(runs):
 
 def test_the_command_prints_the_tables_and_writes_them(tmp_path: Path):
     command = ["-m", "benchmarks.detection", "--kinds", "social", "--seeds", "1", "--train", "2", "--accounts", "900"]
-    more = ["--days", "5", "--rounds", "10", "--processes", "1", "--out", str(tmp_path)]
+    more = ["--days", "5", "--rounds", "10", "--processes", "1", "--sums", "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, *command, *more], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "detection.json").read_text())["social"]
-    assert set(found["methods"]) == {*PEERS, "kithwatch", "supervised reference"}
+    assert set(found["methods"]) == {*PEERS, "kithwatch", "supervised reference", "the same, with sums"}
     assert all(0 <= entry["average_precision"] <= 1 for entry in found["methods"].values())
     for line in ("supervised reference", "recall at 1 % by class", "innocent at medium or above by class"):
         assert line in done.stdout

@@ -127,6 +127,16 @@ def test_a_mass_adder_is_flagged() -> None:
     assert raised(world.asks("x0", targets, 24, 2).flags(), "mass_add") == {"x0"}
 
 
+def test_of_an_account_that_is_deleted_nothing_is_told_any_more() -> None:
+    # asks 60 strangers, of which flags are held back, and goes when they would be told
+    world, targets = adult_world(60)
+    world.asks("x0", targets, 24, 2).add("account.deleted", 30, "x0")
+    lines = encode([{**event, "event_id": f"e{i}"} for i, event in enumerate(world.events)])
+    assert list(Replay(default_policy(), not_after=NEVER).feed(b"".join(lines)))
+    late = Replay(default_policy(), raise_after=START + 30 * HOUR, not_after=NEVER)
+    assert list(late.feed(b"".join(lines))) == []
+
+
 def test_people_whom_the_platform_knows_to_have_mutual_friends_may_be_asked_in_numbers() -> None:
     world, targets = adult_world(60)
     assert not world.asks("x0", targets, 24, 2, mutual_friends=1).flags()
