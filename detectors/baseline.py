@@ -22,7 +22,7 @@ severities leave room for it).
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,11 @@ class Baseline:
     minor_rate : ndarray, shape (COHORTS,)
         Minors among strangers contacted per active account and day.
     """
+
+    STATE: ClassVar = (
+        *("histogram", "exposure", "minors", "excess", "square", "active", "last_fade", "fitted"),
+        *("mean", "shape", "minor_share", "minor_shape", "minor_alpha", "minor_beta", "minor_rate"),
+    )
 
     def __init__(self, policy: BaselinePolicy, tick: int = DAY // 4) -> None:
         self.policy = policy

@@ -12,7 +12,7 @@ Only accounts above zero hold a row; most never do.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,8 @@ class Cusum:
     odds : float
         How many times as often the alternative meets minors.
     """
+
+    STATE: ClassVar = ("slots", "sums", "free")
 
     def __init__(self, odds: float) -> None:
         self.log_odds = math.log(odds)

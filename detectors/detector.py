@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +62,10 @@ class Detector(Protocol):
     """One pattern of behaviour.
 
     A detector is deterministic in the order of rows and ticks; how rows are cut into tables makes no difference.
+    What it carries from row to row stands in the attributes that `STATE` names (see `graph.kept`).
     """
 
+    STATE: ClassVar[tuple[str, ...]]
     name: str
     shadow: bool
     weight: float  # what a nat counts for in the score

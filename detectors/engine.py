@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import repeat
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -52,6 +52,8 @@ class Engine:
     raise_after : int
         Flags whose time lies before this (epoch ms) are not sent.
     """
+
+    STATE: ClassVar = ("detectors", "baseline", "ledger")
 
     def __init__(self, shard: Shard, policy: Policy, raise_after: int = 0) -> None:
         self.shard = shard

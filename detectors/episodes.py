@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from detectors.policy import Policy
 
@@ -95,6 +95,9 @@ class Ledger:
     raise_after : int
         Findings before this time (epoch ms) are noted and not sent.
     """
+
+    STATE: ClassVar = ("open", "raised_today", "day", "active")
+    STATE_TYPES: ClassVar = {"open": dict[tuple[int, str], Episode], "raised_today": dict[str, int]}
 
     def __init__(self, policy: Policy, raise_after: int = 0) -> None:
         self.nats = policy.severities.nats()

@@ -14,7 +14,7 @@ Cost: one comparison a row; once a day, a pass over the accounts scored that day
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,8 @@ class Experience:
     share : float
         What the threshold counts for, in nats.
     """
+
+    STATE: ClassVar = ("peaks", "groups", "histogram", "at", "scale", "last")
 
     def __init__(self, policy: BaselinePolicy) -> None:
         self.half_life = policy.half_life_days * DAY

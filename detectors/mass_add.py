@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,7 @@ class MassAddDetector:
     baseline : BaselinePolicy
     """
 
+    STATE: ClassVar[tuple[str, ...]] = ("experience",)
     name = "mass_add"
 
     def __init__(self, policy: MassAdd, severities: Severities, baseline: BaselinePolicy) -> None:

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,7 @@ class MinorTargetingDetector:
     baseline : BaselinePolicy
     """
 
+    STATE: ClassVar[tuple[str, ...]] = ("cusum", "experience")
     name = "minor_targeting"
 
     def __init__(self, policy: MinorTargeting, severities: Severities, baseline: BaselinePolicy) -> None:

@@ -74,7 +74,7 @@ def rebase(s: Any, clock: int) -> Any:
         account = s.accounts[row]
         if account.state == LIVE and account.seen > clock // 1000:
             account.seen = clock // 1000
-    v[Var.AHEAD] = 0
+    v[Var.AHEAD] = v[Var.AHEAD_ACTOR] = 0
 
 
 @njit
@@ -108,7 +108,7 @@ def has_to_stop(s: Any, time: int, goal: int) -> Any:
 @njit
 def jump(s: Any) -> Any:
     """Take a gap as borne out by enough witnesses; the clock stands behind it."""
-    s.vars[Var.AHEAD] = 0
+    s.vars[Var.AHEAD] = s.vars[Var.AHEAD_ACTOR] = 0
     s.vars[Var.SUPPORT] = WITNESSES
 
 
@@ -136,7 +136,7 @@ def keep_time(s: Any, time: int, actor: Any) -> Any:
         return time, IN_TIME
     if v[Var.SUPPORT] < WITNESSES:
         v[Var.SUPPORT] += 1
-    v[Var.AHEAD] = 0
+    v[Var.AHEAD] = v[Var.AHEAD_ACTOR] = 0
     return time, IN_TIME
 
 

@@ -8,7 +8,7 @@ What it sends is known by the log's partition and offset, so that a receiver dro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,9 @@ class Node:
     repeats : int
         Messages dropped because they had been taken before.
     """
+
+    STATE: ClassVar = ("shard", "seen", "repeats")
+    STATE_TYPES: ClassVar = {"seen": dict[int, tuple[int, int]]}
 
     def __init__(self, index: int, shards: int, settings: Settings | None = None) -> None:
         self.index = index

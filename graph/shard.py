@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import numpy as np
@@ -92,6 +92,8 @@ class Shard:
     >>> shard.accounts, shard.contacts, shard.friendships
     (0, 0, 0)
     """
+
+    STATE: ClassVar = ("state",)
 
     def __init__(self, settings: Settings | None = None, *, rows: int = 1024) -> None:
         self.settings = settings or Settings()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+import xxhash
 
 from detectors.engine import Engine
 from detectors.episodes import FlagRecord
 from detectors.policy import Policy
+from graph.kept import restore
 from graph.message import Kind
 from graph.node import Node
 from graph.shard import Rows, Settings, Tick
 from graph.state import Var
+from streams.acks import AckedRuns
 from streams.metrics import Metrics, ShardSize, Stage
 from streams.outflow import flag_bytes
 from streams.settings import TopicNames
 from streams.wire import WireError, pack, unpack
 
-__all__ = ["LiveShard"]
+__all__ = ["LiveShard", "anchor_of"]
 
 STAGES: Final[dict[Kind, Stage]] = {Kind.EVENTS: "probe", Kind.ASKS: "resolve", Kind.ANSWERS: "assess"}
 
@@ -38,8 +42,12 @@ class LiveShard:
     Attributes
     ----------
     position : int
-        Offset of the next record to take.
+        Offset of the next record to take: the state is that of all records before.
+    sent : AckedRuns
+        Which batches' consequences are known to have arrived.
     """
+
+    STATE: ClassVar = ("node", "engine")
 
     def __init__(
         self, index: int, shards: int, policy: Policy, raise_after: int, topics: TopicNames, metrics: Metrics
@@ -49,6 +57,10 @@ class LiveShard:
         self.topics = topics
         self.metrics = metrics
         self.position = 0
+        self.sent = AckedRuns()
+        self._sent_before = 0
+        self._last = b""
+        self._anchor = b""
         self._counted = dict.fromkeys((Var.N_LATE, Var.N_AHEAD, Var.N_DUPLICATE), 0)
 
     def take(self, value: bytes | None, offset: int, *, aloud: bool) -> list[tuple[str, bytes, dict[str, Any]]]:
@@ -60,6 +72,7 @@ class LiveShard:
             # only kithwatch writes here: to go on would lose what the record held
             raise WireError(f"exchange topic, partition {self.node.index}, offset {offset}: {problem}") from None
         begun = time.perf_counter()
+        self._last = value or b""
         stage = STAGES[message.kind]
         repeats = self.node.repeats
         for step in self.node.handle(message, offset):
@@ -76,7 +89,38 @@ class LiveShard:
         outcome: Any = "repeated" if self.node.repeats > repeats else "received"
         self.metrics.count_exchange(stage, outcome, len(message.rows))
         self.metrics.observe_batch(stage, len(message.rows), time.perf_counter() - begun)
+        # at once: who looks at the shard next, sees a state and the position that belongs to it
+        self.position = offset + 1
         return found
+
+    # going on elsewhere
+
+    @property
+    def anchor(self) -> bytes:
+        """Digest of the record taken last, by which the log is known again."""
+        return anchor_of(self._last) if self._last else self._anchor
+
+    @property
+    def erased(self) -> int:
+        """Accounts erased so far."""
+        return self.node.shard.counter(Var.N_ERASED)
+
+    def go_on_from(self, tree: dict[str, Any], position: int, anchor: bytes) -> None:
+        """Take over the state of a snapshot, all of whose consequences have been sent.
+
+        Raises
+        ------
+        LayoutError
+            If it is not of this version.
+        """
+        restore(self, tree)
+        self.position = self._sent_before = position
+        self._anchor = anchor
+        self._counted = {which: self.node.shard.counter(which) for which in self._counted}
+
+    def sent_until(self) -> int:
+        """Return the offset before which every record's consequences have arrived where they belong."""
+        return max(self._sent_before, self.sent.committable or 0)
 
     def _count_flag(self, record: FlagRecord) -> None:
         """Count a flag, with the time since its event reached Kafka."""
@@ -100,3 +144,8 @@ class LiveShard:
         new = [now[which] - before for which, before in self._counted.items()]
         self._counted = now
         return new
+
+
+def anchor_of(value: bytes) -> bytes:
+    """Return the digest of a record."""
+    return xxhash.xxh3_128_digest(value)

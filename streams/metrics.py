@@ -67,13 +67,19 @@ FLAG_TYPES: Final = ("flag.raised", "flag.updated", "flag.retracted")
 
 Stage = Literal["decode", "probe", "resolve", "assess"]
 Outcome = Literal["sent", "received", "repeated"]
+SnapshotOutcome = Literal["written", "failed", "damaged"]
+Beginning = Literal["restored", "rebuilt", "gap"]
 
 _STAGES: Final[tuple[Stage, ...]] = ("decode", "probe", "resolve", "assess")
 _TRAVELLING: Final[tuple[Stage, ...]] = ("probe", "resolve", "assess")  # decode has no rows from other shards
+_SNAPSHOT_OUTCOMES: Final[tuple[SnapshotOutcome, ...]] = ("written", "failed", "damaged")
+_BEGINNINGS: Final[tuple[Beginning, ...]] = ("restored", "rebuilt", "gap")
 _OUTCOMES: Final[tuple[Outcome, ...]] = ("sent", "received", "repeated")
 
 _FLAG_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 300)
 _STAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_SNAPSHOT_SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_PAUSE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1)
 _BATCH_RECORDS: Final = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 
 _REASON_BEGINNINGS: Final = (
@@ -174,9 +180,11 @@ class Metrics:
         self._topics: set[str] = set()
         self._partitions: set[tuple[str, str]] = set()
         self._shards: set[str] = set()
+        self._snapshots_of: set[str] = set()
         ProcessCollector(registry=self.registry)
         self._make_stream_metrics()
         self._make_shard_metrics()
+        self._make_snapshot_metrics()
         self._start_at_zero()
         self.set_policy(policy_version)
 
@@ -227,7 +235,34 @@ class Metrics:
             "shard_clock_seconds", "Event time a shard has reached, in seconds since the epoch.", "shard"
         )
 
+    def _make_snapshot_metrics(self) -> None:
+        self._snapshots = self._counter(
+            "snapshots_total", "Snapshots written, failed, or found damaged when one was needed.", "outcome"
+        )
+        self._snapshot_bytes = self._gauge("snapshot_bytes", "Bytes of a shard's newest snapshot.", "shard")
+        self._snapshot_age = self._gauge(
+            "snapshot_age_seconds", "Seconds since this worker last wrote a snapshot of a shard.", "shard"
+        )
+        self._snapshot_seconds = self._histogram(
+            "snapshot_seconds", "Seconds from freezing a shard to its snapshot being stored.", _SNAPSHOT_SECONDS
+        )
+        self._snapshot_pause = self._histogram(
+            "snapshot_pause_seconds", "Seconds that the stream stood still for a snapshot.", _PAUSE_SECONDS
+        )
+        self._shard_starts = self._counter(
+            "shard_starts_total",
+            "Shards taken up: from a snapshot, from the beginning of their log, or with records missing between.",
+            "outcome",
+        )
+        self._restore_seconds = self._histogram(
+            "restore_seconds", "Seconds it took to read a shard's snapshot.", _SNAPSHOT_SECONDS
+        )
+
     def _start_at_zero(self) -> None:
+        for done in _SNAPSHOT_OUTCOMES:
+            self._snapshots.labels(done)
+        for beginning in _BEGINNINGS:
+            self._shard_starts.labels(beginning)
         for kind in EVENT_TYPES:
             self._events.labels(kind)
         for reason in self._reasons:
@@ -324,6 +359,35 @@ class Metrics:
             if size.clock is not None:
                 self._shard_clock.labels(shard).set(size.clock)
         self._shards = set(named)
+
+    def count_snapshot(
+        self, shard: int, outcome: SnapshotOutcome, *, seconds: float | None = None, size: int | None = None
+    ) -> None:
+        """Count a snapshot: written (with seconds and bytes), failed, or found damaged."""
+        self._snapshots.labels(_fold(outcome, _SNAPSHOT_OUTCOMES)).inc()
+        if seconds is not None:
+            self._snapshot_seconds.observe(seconds)
+        if size is not None:
+            self._snapshot_bytes.labels(str(int(shard))).set(size)
+
+    def observe_snapshot_pause(self, seconds: float) -> None:
+        """Note how long the stream stood still for a snapshot."""
+        self._snapshot_pause.observe(seconds)
+
+    def observe_restore(self, outcome: Beginning, seconds: float | None = None) -> None:
+        """Count a shard that was taken up, with the seconds that reading its snapshot took."""
+        self._shard_starts.labels(_fold(outcome, _BEGINNINGS)).inc()
+        if seconds is not None and outcome == "restored":
+            self._restore_seconds.observe(seconds)
+
+    def set_snapshot_ages(self, ages: Mapping[int, float]) -> None:
+        """Set the seconds since each shard's newest snapshot; shards no longer named are forgotten."""
+        named = {str(int(shard)): age for shard, age in ages.items()}
+        gone = [(shard,) for shard in self._snapshots_of - named.keys()]
+        _forget([self._snapshot_age, self._snapshot_bytes], gone)
+        for shard, age in named.items():
+            self._snapshot_age.labels(shard).set(age)
+        self._snapshots_of = set(named)
 
     def _topic(self, name: str) -> str:
         """Return `name` as a label: a name Kafka would accept, of the first few that this worker read."""

@@ -13,9 +13,12 @@ from typing import NoReturn
 from aiokafka.errors import KafkaError
 
 from streams.cli import UserError
+from streams.settings import KafkaSettings
+from streams.snapshot_file import SnapshotError
+from streams.snapshots import SnapshotSettings, SnapshotStore
 from streams.wire import WireError
 
-__all__ = ["check_port", "end_at_once", "set_up_logging"]
+__all__ = ["check_port", "check_snapshots", "end_at_once", "set_up_logging"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,18 @@ def check_port(host: str, port: int) -> None:
         raise UserError(f"metrics and health cannot be served at {host}:{port}: {problem.strerror}") from None
 
 
+def check_snapshots(settings: KafkaSettings, snapshots: SnapshotSettings) -> None:
+    """Refuse a place for snapshots that cannot be written to, before anything is started."""
+    if snapshots.url is None:
+        return
+    try:
+        SnapshotStore(snapshots.url, settings.group, snapshots.key).check()
+    except ValueError as problem:
+        raise UserError(str(problem)) from None
+    except OSError as problem:
+        raise UserError(f"snapshots cannot be written to {snapshots.url}: {problem.strerror or problem}") from None
+
+
 def end_at_once(problem: BaseException, folder: str) -> NoReturn:
     """End the process with status 1, as if killed, and say in one line what happened and where.
 
@@ -59,7 +74,7 @@ def end_at_once(problem: BaseException, folder: str) -> NoReturn:
     at = traceback.extract_tb(problem.__traceback__)[-1:]
     where = f" at {os.path.basename(at[0].filename)}:{at[0].lineno}" if at else ""
     what = type(problem).__name__
-    if isinstance(problem, (WireError, KafkaError, OSError)):
+    if isinstance(problem, (WireError, SnapshotError, KafkaError, OSError)):
         what += f" ({problem})"
     log.critical("The worker stops: %s%s. What it had not finished is taken up by the next one", what, where)
     logging.shutdown()

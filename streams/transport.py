@@ -8,12 +8,13 @@ What holds:
 
 - The committed offset is the end of the unbroken run of acknowledged batches (`streams.acks`), never past an open
   one.
-- Reading has an *epoch*, raised with each assignment and seek at the moment the position moves, in the thread that
-  moves it. Records fetched before are dropped after it, since they will be fetched again; an acknowledgement of a
-  batch from an earlier epoch counts for nothing.
-- A topic that the app names in `rebuilt_topics` is state, not work: it is read from where the app's `position_of` says,
-  else from its beginning, whatever is committed. The committed offset tells up to where everything that follows from
-  it was sent already (`Consumer.silent_until`); it never moves back while the topic is read again.
+- Reading a partition has an *epoch*, raised with each assignment and seek at the moment the position moves, in the
+  thread that moves it. Records fetched before are dropped after it, since they will be fetched again; an
+  acknowledgement of a batch from an earlier epoch counts for nothing.
+- A topic that the app names in `rebuilt_topics` is state, not work: a partition of it is read from where the app's
+  `position_of` says, whatever is committed, and not before it says so (`Consumer.place`). What is committed is what
+  the app's `sent_until` says: the offset up to which everything that follows from it was sent
+  (`Consumer.silent_until`). It never moves back while the topic is read again.
 - Nothing that was fetched is skipped: what cannot be handed out (a rebalance began, the partition was paused) is read
   again from the committed offset.
 """
@@ -102,9 +103,9 @@ class Batch:
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """What one poll brought: records, the position after them, and the epoch in which they were read."""
+    """What one poll brought: records, the position after them, and the epochs in which they were read."""
 
-    epoch: int
+    epochs: dict[TP, int]
     records: dict[TP, list[ConsumerRecord]]
     ends: dict[TP, int]
 
@@ -117,6 +118,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.silent_until: dict[TP, int] = {}
+        self.placed: set[TP] = set()
+        self._moves: defaultdict[TP, int] = defaultdict(int)
+
+    def epoch_of(self, tp: TP) -> int:
+        """Return the number of the stretch of reading that a partition is in; it rises with each move."""
+        return self.epoch + self._moves[tp]
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
         consumer = super()._create_consumer(loop=loop)
@@ -133,14 +140,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
             consumer, active, timeout=patience, max_records=self.app.conf.broker_max_poll_records
         )
         # nothing else runs in this thread between the fetch and here: epoch and positions belong to these records
-        epoch = self.epoch
+        epochs = {tp: self.epoch_of(tp) for tp in records}
         # the position lies past transaction markers that end a batch; it is valid here, so this does not wait
         ends = {tp: await consumer.position(tp) for tp in records}
-        return Fetch(epoch, records, ends)
+        return Fetch(epochs, records, ends)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Begin an epoch: positions are those of a new assignment."""
         self.epoch += 1
+        self.placed.clear()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
@@ -166,14 +174,34 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
             # an offset past the end is of an earlier topic of this name
             upto = committed[tp] if committed[tp] is not None and committed[tp] <= ends[tp] else 0
             self.silent_until[tp] = max(upto, self.silent_until.get(tp, 0) if upto else 0)
+        self.placed.clear()
         for tp in consumer.assignment() & committed.keys():
             target = beginnings.get(tp, committed[tp])
-            if tp in rebuilt and (live := self.app.position_of(tp)) is not None and live >= beginnings.get(tp, 0):
-                target = live
+            if tp in rebuilt:
+                if (live := self.app.position_of(tp)) is None:
+                    continue
+                target = max(live, beginnings.get(tp, 0))
+                self.placed.add(tp)
             if target is not None and target >= 0:
                 consumer.seek(tp, target)
         self.epoch += 1
         return committed
+
+    async def place(self, tp: TP) -> None:
+        """Go where the app's `position_of` says, now that it knows; later, if the partition is not asked after yet."""
+        await self.call_thread(self._place, tp)
+
+    async def _place(self, tp: TP) -> None:
+        consumer = self._ensure_consumer()
+        if tp not in self.silent_until or tp not in consumer.assignment():
+            return  # `_seek_to_committed` is still to come
+        beginnings = await consumer.beginning_offsets([tp])
+        position = self.app.position_of(tp)
+        if position is None or tp not in consumer.assignment():
+            return
+        consumer.seek(tp, max(position, beginnings[tp]))
+        self._moves[tp] += 1
+        self.placed.add(tp)
 
     async def _seek_wait(self, consumer: AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
         self.epoch += 1
@@ -185,7 +213,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # fa
 
     async def _seek_one(self, partition: TP, offset: int) -> None:
         self._ensure_consumer().seek(partition, offset)
-        self.epoch += 1
+        self._moves[partition] += 1
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types mypy follows here
@@ -221,19 +249,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types m
             for tp, records in fetch.records.items()
         }
         for tp, records in self.scheduler.iterate(chunks):
-            if fetch.epoch != self._thread.epoch:
-                return  # whoever moved the position has the records read again
-            if not self.flow_active or not (active is None or tp in active or tp in self._buffered_partitions):
+            if fetch.epochs[tp] != self._thread.epoch_of(tp):
+                continue  # whoever moved the position has the records read again
+            if not self.flow_active or not (active is None or self._may_take(tp)):
                 self._rewind = True  # too late to hand it out: read it again, once the flow is on
                 return
             end = fetch.ends[tp] if records[-1] is fetch.records[tp][-1] else records[-1].offset + 1
             with ack_lock:
-                ticket = self._runs[tp].deliver(fetch.epoch, end)
+                ticket = self._runs[tp].deliver(fetch.epochs[tp], end)
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             # the base class drops messages below the offset read last; the epoch has done that already, and after a
             # rebalance that mark can lie ahead of records that have to be read again
             self._read_offset[tp] = None
-            yield tp, self._batch_message(tp, Batch(tp, records, ticket, fetch.epoch))
+            yield tp, self._batch_message(tp, Batch(tp, records, ticket, fetch.epochs[tp]))
+
+    def _may_take(self, tp: TP) -> bool:
+        """Tell whether a partition is, at this moment, neither revoked nor paused, or paused for want of room only."""
+        return tp in self._get_active_partitions() or tp in self._buffered_partitions
 
     async def _ready(self) -> set[TP] | None:
         """Wait until there is something to fetch for; return the partitions, None for all (a client without group)."""
@@ -251,12 +283,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types m
             self._rewind = False
         if self.app.client_only:
             return None
-        active: set[TP] = self._get_active_partitions()
-        if not active:
+        if not (active := self._readable()):
             self._room.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._room.wait(), 1.0)
+            active = self._readable()
         return active
+
+    def _readable(self) -> set[TP]:
+        """Return the partitions to fetch from: active ones, of rebuilt topics those whose position is known."""
+        rebuilt = getattr(self.app, "rebuilt_topics", ())
+        return {tp for tp in self._get_active_partitions() if tp.topic not in rebuilt or tp in self._thread.placed}
 
     def _batch_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         newest = batch.records[-1]
@@ -314,15 +351,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types m
 
     def _new_offset(self, tp: TP) -> int | None:
         with ack_lock:
+            if tp.topic in getattr(self.app, "rebuilt_topics", ()):
+                sent = self.app.sent_until(tp)
+                return sent if sent is not None and sent > self.silent_until(tp) else None
             runs = self._runs.get(tp)
             # after a seek, what was acknowledged before it is read again: not to be committed any more
-            if runs is None or runs.epoch != self._thread.epoch or runs.committable is None:
+            if runs is None or runs.epoch != self._thread.epoch_of(tp):
                 return None
-            return runs.committable if runs.committable >= self.silent_until(tp) else None
+            return runs.committable
 
     def is_current(self, batch: Batch) -> bool:
         """Tell whether a batch belongs to the reading that goes on; after a seek, its records are read again."""
-        return batch.epoch == self._thread.epoch
+        return batch.epoch == self._thread.epoch_of(TP(batch.topic, batch.partition))
+
+    async def place(self, tp: TP) -> None:
+        """Begin to read a partition of a rebuilt topic, whose position the app knows now."""
+        await self._thread.place(tp)
+        self._room.set()
 
     def is_placed(self, tp: TP) -> bool:
         """Tell whether it is known yet up to where a rebuilt topic was done with before."""

@@ -6,8 +6,9 @@ answers stand in one order, and runs the steps probe, resolve and assess and the
 
 What is acknowledged when: an input batch, once all its events and dead letters are acknowledged by all in-sync
 replicas; an exchange batch, once all that followed from it is. A shard's state follows from its partition of the
-exchange topic alone, so that after a start or rebalance it is rebuilt from the topic's beginning, silently up to the
-committed offset (everything before was sent already) and aloud from there.
+exchange topic alone, so that after a start or rebalance it goes on from its newest snapshot (`streams.keeper`), or is
+rebuilt from the topic's beginning: silently up to the committed offset (everything before was sent already) and aloud
+from there.
 
 A worker that meets what it cannot go on from (a bug, a broker that refuses) ends at once with status 1, as if killed:
 nothing half done is acknowledged, and whoever comes next takes it up from the log.
@@ -40,11 +41,13 @@ from streams.cli import UserError
 from streams.deadletters import dead_letter
 from streams.decode import EventDecoder
 from streams.health import HealthServer
+from streams.keeper import Keeper
 from streams.live import LiveShard
 from streams.metrics import EVENT_TYPES, Metrics, reason_class
 from streams.options import latest_plausible, read_policy, read_time
-from streams.process import check_port, end_at_once, set_up_logging
-from streams.settings import KafkaSettings
+from streams.process import check_port, check_snapshots, end_at_once, set_up_logging
+from streams.settings import KafkaSettings, parse_duration
+from streams.snapshots import SnapshotSettings
 from streams.topics import ensure_topics
 from streams.transport import APP_SETTINGS, Batch, batched_topic
 from streams.warm import exercise
@@ -58,6 +61,8 @@ IN_FLIGHT: Final = 16
 """Batches an agent may have sent and not yet acknowledged."""
 BREATH: Final = 0.05
 """Seconds an agent works before it lets others have the event loop."""
+STOP_SNAPSHOTS: Final = 20.0
+"""Seconds that a worker which is told to stop takes for its last snapshots."""
 Job = Callable[..., Coroutine[Any, Any, None]]
 
 
@@ -70,6 +75,8 @@ class Worker:
     policy : Policy
     shards : int
         Partitions of the exchange topic.
+    snapshots : SnapshotSettings, optional
+        Where snapshots go, and how often; none by default.
     raise_after : int
         Flags before this event time, epoch ms, are not sent.
     host, port
@@ -82,6 +89,7 @@ class Worker:
         policy: Policy,
         shards: int,
         *,
+        snapshots: SnapshotSettings | None = None,
         raise_after: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -100,6 +108,9 @@ class Worker:
         self.last_beat = time.monotonic()
         self.assigned = False
         self._sending: set[asyncio.Task[None]] = set()
+        self._bringing: dict[int, asyncio.Task[None]] = {}
+        self._mine: set[int] = set()
+        self.keeper = Keeper(settings, snapshots or SnapshotSettings(), self._make_shard, shards, self.metrics)
         self._datadir = tempfile.mkdtemp(prefix="kithwatch-")  # Faust wants one; nothing of ours is in it
         self.app = self._make_app()
 
@@ -120,6 +131,7 @@ class Worker:
         # the transport asks here where a partition of the exchange goes on, see `streams.transport`
         app.rebuilt_topics = frozenset({self.settings.topics.exchange})
         app.position_of = self.position_of
+        app.sent_until = self.sent_until
         for name in self.settings.topics.inputs:
             app.agent(batched_topic(app, name), name=f"decode.{name}")(self._to_the_end(self.decode))
         app.agent(batched_topic(app, self.settings.topics.exchange), name="shard")(self._to_the_end(self.work))
@@ -142,21 +154,40 @@ class Worker:
 
     # the shards of this worker
 
+    def _make_shard(self, index: int) -> LiveShard:
+        return LiveShard(index, self.shards, self.policy, self.raise_after, self.settings.topics, self.metrics)
+
     def position_of(self, tp: TP) -> int | None:
-        """Return the offset at which a live shard goes on reading, or None for a shard to be rebuilt."""
+        """Return the offset at which a shard goes on reading, or None while it is being restored."""
         shard = self.live.get(tp.partition)
         return shard.position if shard is not None else None
 
+    def sent_until(self, tp: TP) -> int | None:
+        """Return the offset before which all that follows from a shard's log was sent, or None for no shard of ours."""
+        shard = self.live.get(tp.partition)
+        return shard.sent_until() if shard is not None else None
+
     async def _on_assigned(self, app: faust.App, assigned: set[TP], **_: Any) -> None:
-        mine = {tp.partition for tp in assigned if tp.topic == self.settings.topics.exchange}
+        self._mine = mine = {tp.partition for tp in assigned if tp.topic == self.settings.topics.exchange}
+        for index in self.live.keys() - mine:
+            self.keeper.save(self.live[index])
         # a shard that comes back goes on where it was: its state follows from the log alone
         self.live = {index: shard for index, shard in self.live.items() if index in mine}
-        for index in sorted(mine - self.live.keys()):
-            self.live[index] = LiveShard(
-                index, self.shards, self.policy, self.raise_after, self.settings.topics, self.metrics
-            )
+        for index in sorted(mine - self.live.keys() - self._bringing.keys()):
+            self._bringing[index] = asyncio.create_task(self._to_the_end(self._bring)(index))
         self.assigned = True
         log.info("Shards of this worker: %s", sorted(mine) or "none")
+
+    async def _bring(self, index: int) -> None:
+        """Restore a shard, and begin to read its log."""
+        try:
+            shard = await self.keeper.restore(index)
+            if index not in self._mine:
+                return  # taken away meanwhile
+            self.live[index] = shard
+        finally:
+            del self._bringing[index]
+        await self.app.consumer.place(TP(self.settings.topics.exchange, index))
 
     def not_ready(self) -> str | None:
         """Return what the worker waits for, or None.
@@ -166,6 +197,8 @@ class Worker:
         """
         if self.producer is None or not self.assigned:
             return "no partitions assigned yet"
+        if missing := sorted(self._mine - self.live.keys()):
+            return f"shard {missing[0]} is being restored from its snapshot"
         for index, shard in sorted(self.live.items()):
             if not self.app.consumer.is_placed(TP(self.settings.topics.exchange, index)):
                 return f"shard {index} has not been asked after yet"
@@ -197,6 +230,7 @@ class Worker:
         """Finish what is being sent, then let go of the broker."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=10.0)
+        await self.keeper.finish(self.live, patience=STOP_SNAPSHOTS)
         if self.producer is not None:
             await self.producer.stop()
         await self.health.stop()
@@ -205,6 +239,7 @@ class Worker:
     async def _beat(self) -> None:
         self.last_beat = time.monotonic()
         self._measure()
+        self.keeper.tend(self.live)
 
     # agents
 
@@ -250,6 +285,7 @@ class Worker:
                 gate.release()
                 continue
             silent_until = self._committed(batch.partition)
+            ticket = shard.sent.deliver(0, batch.last + 1)
             sent: list[Awaitable[Any]] = []
             breath = time.perf_counter()
             for record in batch.records:
@@ -257,12 +293,11 @@ class Worker:
                     aloud = record.offset >= silent_until
                     for topic, value, where in shard.take(record.value, record.offset, aloud=aloud):
                         sent.append(await self._send(topic, value, **where))
-                    shard.position = record.offset + 1
                 if time.perf_counter() - breath > BREATH:
                     await asyncio.sleep(0)
                     breath = time.perf_counter()
             batch.release()
-            self._ack_when_sent(event, sent, gate)
+            self._ack_when_sent(event, sent, gate, functools.partial(shard.sent.ack, ticket))
             await asyncio.sleep(0)
 
     # sending
@@ -272,17 +307,22 @@ class Worker:
         future: Awaitable[Any] = await self.producer.send(topic, value, **where)
         return future
 
-    def _ack_when_sent(self, event: Any, sent: list[Awaitable[Any]], gate: asyncio.Semaphore) -> None:
-        """Acknowledge a batch once everything that followed from it has arrived."""
+    def _ack_when_sent(
+        self, event: Any, sent: list[Awaitable[Any]], gate: asyncio.Semaphore, note: Callable[[], object] = lambda: None
+    ) -> None:
+        """Acknowledge a batch once everything that followed from it has arrived; `note` is told first."""
         if not sent:
+            note()
             event.ack()
             gate.release()
             return
-        task = asyncio.create_task(self._finish(event, sent, gate))
+        task = asyncio.create_task(self._finish(event, sent, gate, note))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _finish(self, event: Any, sent: list[Awaitable[Any]], gate: asyncio.Semaphore) -> None:
+    async def _finish(
+        self, event: Any, sent: list[Awaitable[Any]], gate: asyncio.Semaphore, note: Callable[[], object]
+    ) -> None:
         try:
             await asyncio.gather(*sent)
         except KafkaError as problem:
@@ -290,6 +330,7 @@ class Worker:
             end_at_once(problem, self._datadir)
         finally:
             gate.release()
+        note()
         event.ack()
 
     # measuring
@@ -331,6 +372,8 @@ class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy f
 @click.option("--bootstrap", metavar="HOST:PORT", help="Brokers; default $KITHWATCH_BOOTSTRAP or localhost:9092.")
 @click.option("--shards", type=click.IntRange(1, 4096), help="Shards, if the exchange topic is yet to be made.")
 @click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
+@click.option("--snapshots", metavar="URL", help="Folder or fsspec URL; default $KITHWATCH_SNAPSHOTS; none: keep none.")
+@click.option("--snapshot-every", default="5m", show_default=True, metavar="TIME", help="Between two of a shard.")
 @click.option("--raise-after", metavar="TIME", help="Send no flag before this event time (for loading history).")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="Where metrics and health are served.")
 @click.option("--health-port", default=0, type=click.IntRange(0, 65535), help="0 (the default) chooses a free port.")
@@ -339,6 +382,8 @@ def worker(
     bootstrap: str | None,
     shards: int | None,
     policy_path: str | None,
+    snapshots: str | None,
+    snapshot_every: str,
     raise_after: str | None,
     health_host: str,
     health_port: int,
@@ -347,6 +392,7 @@ def worker(
     """Run one worker. Start as many as there are cores or machines: they share the shards among them."""
     try:
         settings = KafkaSettings.from_env(bootstrap=bootstrap, shards=shards)
+        keeping = SnapshotSettings.from_env(url=snapshots, every_ms=parse_duration(snapshot_every))
     except ValueError as problem:
         raise UserError(str(problem)) from None
     policy = read_policy(policy_path)
@@ -355,12 +401,14 @@ def worker(
     if missing:
         hint = "the platform makes them, or `kithwatch topics --create-inputs`"
         raise UserError(f"no topic {', '.join(missing)}: {hint}")
+    check_snapshots(settings, keeping)
     check_port(health_host, health_port)
     set_up_logging(log_level.upper())
     made = Worker(
         settings,
         policy,
         plan.shards,
+        snapshots=keeping,
         raise_after=read_time(raise_after, "--raise-after"),
         host=health_host,
         port=health_port,

@@ -14,6 +14,12 @@ import pytest
 from tests.brokers import Broker, broker_for_tests
 
 
+@pytest.fixture(autouse=True)
+def snapshots_of_their_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep workers that a test starts from leaving snapshots in the user's folder."""
+    monkeypatch.setenv("KITHWATCH_SNAPSHOTS", str(tmp_path_factory.getbasetemp() / "snapshots"))
+
+
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """A running broker; `broker.bootstrap` is its address."""

@@ -253,12 +253,14 @@ def run(scenario: Callable[[Any, Any, Any], Any]) -> None:
             self.fetches: list[tuple[list[int], int]] = []
             self.sought = 0
             self.silent_until: dict[Any, int] = {}
+            self.placed: set[Any] = set()
+            self._moves: defaultdict[Any, int] = defaultdict(int)
 
         async def fetch(self, active: Any, patience: float) -> Fetch:
             offsets, end = self.fetches.pop(0) if self.fetches else ([], 0)
-            epoch = self.epoch
+            epochs = {tp: self.epoch_of(tp)}
             await asyncio.sleep(0)
-            return Fetch(epoch, {tp: [Record(o) for o in offsets]} if offsets else {}, {tp: end} if offsets else {})
+            return Fetch(epochs, {tp: [Record(o) for o in offsets]} if offsets else {}, {tp: end} if offsets else {})
 
         async def seek_to_committed(self) -> dict[Any, int]:
             self.sought += 1

@@ -320,8 +320,10 @@ def test_it_is_not_ready_before_it_knows_what_the_log_says() -> None:
 
     worker = object.__new__(Worker)
     worker.settings, worker.producer, worker.assigned, worker.live, worker.app = KafkaSettings(), None, False, {}, App()
+    worker._mine = {3}
     assert worker.not_ready() == "no partitions assigned yet"
     worker.producer, worker.assigned = object(), True
+    assert worker.not_ready() == "shard 3 is being restored from its snapshot"
     shard = object.__new__(LiveShard)
     shard.position = 7
     worker.live = {3: shard}
