@@ -2,7 +2,7 @@
 
 A snapshot at offset P is the state after all records before P. It is shown only once everything that follows from those
 records has arrived where it belongs, so that whoever goes on from it has nothing to send again. The committed offset of
-the exchange topic plays no part in it: it tells up to where flags and messages were sent (docs/decisions/0014).
+the exchange topic plays no part in it: it tells up to where flags and messages were sent (docs/decisions/0015).
 
 What cannot be used is told apart: a *damaged* snapshot costs the way from the one before; one of *another log* (the
 topic was made anew) is set aside; one that is of another version, or sealed with another key, stops the worker with a
@@ -76,6 +76,7 @@ class Keeper:
         self._at: dict[int, int] = {}  # the offset of each shard's newest snapshot
         self._written: dict[int, float] = {}
         self._one_at_a_time = asyncio.Semaphore(1)
+        self._tidy_at: dict[int, int | None] = {}
         self._saving: set[asyncio.Task[None]] = set()
 
     # making
@@ -90,7 +91,7 @@ class Keeper:
             due = self._due.setdefault(index, now + self.every * (index % self.shards + 1) / self.shards)
             if now >= due and not self._saving:
                 self._due[index] = now + self.every
-                self.save(shard)
+                self.save(shard) if self._has_news(shard) else self._tidy(index)
                 break
         ages = {index: now - at for index, at in self._written.items() if index in live}
         self.metrics.set_snapshot_ages(ages)
@@ -98,7 +99,7 @@ class Keeper:
     def save(self, shard: LiveShard) -> None:
         """Freeze a shard now and write it in the background, if there is news since its newest snapshot."""
         index = shard.node.index
-        if self.store is None or self._at.get(index, 0) >= shard.position:
+        if self.store is None or not self._has_news(shard):
             return
         header = Header(
             layout=LAYOUT,
@@ -152,6 +153,27 @@ class Keeper:
                 raise SnapshotError("what follows from it has not arrived")
             time.sleep(0.02)
         yield held
+
+    def _has_news(self, shard: LiveShard) -> bool:
+        return shard.position > self._at.get(shard.node.index, 0)
+
+    def _tidy(self, index: int) -> None:
+        """Drop what a shard that stands still has of accounts erased since, once after each snapshot."""
+        if index in self._tidy_at and self._tidy_at[index] == self._at.get(index):
+            return
+        self._tidy_at[index] = self._at.get(index)
+        task = asyncio.create_task(self._forget_erased(index))
+        self._saving.add(task)
+        task.add_done_callback(self._saving.discard)
+
+    async def _forget_erased(self, index: int) -> None:
+        assert self.store is not None
+        try:
+            await asyncio.to_thread(self.store.forget_erased, index, self.shards)
+        except (SnapshotError, OSError) as problem:
+            log.error("The newest snapshot of shard %d cannot be read back: %s", index, problem)
+            self.metrics.count_snapshot(index, "damaged")
+            self._at.pop(index, None)  # the next one is written, news or not
 
     def _failed(self, index: int, why: str) -> None:
         self.metrics.count_snapshot(index, "failed")

@@ -206,8 +206,6 @@ class SnapshotStore:
     def write(self, header: Header, frames: Iterable[bytes]) -> int:
         """Write a snapshot and drop those that are too many; return its bytes.
 
-        After an erasure it is read back, and all that still hold the erased account are dropped.
-
         Raises
         ------
         SnapshotError, OSError
@@ -218,7 +216,7 @@ class SnapshotStore:
         path = f"{folder}/{header.position:020}.snap"
         write = self._write_local if self._local else self._write_away
         size = write(path, lambda file: write_file(file, header, frames, self._key))
-        self._prune(header, path)
+        self._prune(header.shard, header.shards, path)
         return size
 
     def _write_local(self, path: str, fill: Callable[[BinaryIO], int]) -> int:
@@ -252,19 +250,31 @@ class SnapshotStore:
             raise
         return size
 
-    def _prune(self, header: Header, path: str) -> None:
-        there = self.list(header.shard, header.shards)
+    def _prune(self, shard: int, shards: int, path: str) -> None:
+        there = self.list(shard, shards)
         there = there[next((i for i, found in enumerate(there) if found.path.endswith(path)), 0) :]
         for found in there[KEEP:]:
             self._drop(found.path)
-        older = [found for found in there[1:KEEP] if self._erased(found) != header.erased]
+        for left in self._fs.ls(self.folder(shard, shards), detail=False):
+            if left.endswith(".damaged"):
+                self._drop(left)
+
+    def forget_erased(self, shard: int, shards: int) -> None:
+        """Drop snapshots from before an erasure, if the newest one, read back, can do without them.
+
+        As long as a shard moves, they go as too many anyway. This is for one that stands still.
+
+        Raises
+        ------
+        SnapshotError, OSError
+            If the newest one cannot be read; then nothing is dropped.
+        """
+        there = self.list(shard, shards)
+        older = [found for found in there[1:] if self._erased(found) != self._erased(there[0])]
         if older:
             self.read(there[0])
             for found in older:
                 self._drop(found.path)
-        for left in self._fs.ls(self.folder(header.shard, header.shards), detail=False):
-            if left.endswith(".damaged"):
-                self._drop(left)
 
     def _erased(self, found: Found) -> int:
         try:

@@ -4,9 +4,9 @@ What is chosen, and why:
 
 - The exchange topic has one partition a shard. Their number cannot change while state is spread by it: a topic that
   disagrees with what was asked for is refused, never repaired.
-- It keeps records for 760 days: there are no snapshots yet, so a shard is rebuilt from it, and what it
-  no longer holds is forgotten by a restart. 760 days are the two years a friendship is remembered without a sign of
-  life, and a month. A shorter `--retention` saves disk and makes old friends strangers after a restart.
+- It keeps records for 760 days: without snapshots a shard is rebuilt from it, and what it no longer holds is forgotten.
+  760 days are the two years a friendship is remembered without a sign of life, and a month. With snapshots it has to
+  reach back to the oldest one that is kept, so that `--retention 14d` leaves two weeks to notice that none are written.
 - Flags are keyed by account, and an account has several flags, so compaction would lose some: `delete`, 90 days.
 - Dispositions are what workers learn suppressions from when they start anew: as long as the exchange topic.
 - Dead letters hold the platform's own bytes, so they go after 14 days.

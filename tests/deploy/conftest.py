@@ -78,7 +78,10 @@ def metrics_endpoint(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -
     program = Path(sys.executable).with_name("kithwatch")
     with log.open("wb") as out:
         worker = subprocess.Popen(
-            [program, "worker", "--bootstrap", broker.bootstrap, "--health-port", address.split(":")[1]],
+            [
+                *(program, "worker", "--bootstrap", broker.bootstrap, "--health-port", address.split(":")[1]),
+                *("--snapshots", str(log.parent / "snapshots"), "--snapshot-every", "1s"),
+            ],
             stdout=out,
             stderr=out,
             env=os.environ | chosen | {"KITHWATCH_GROUP": f"deploy-{mark}"},
@@ -171,6 +174,7 @@ def _has_recorded(server: Prometheus) -> bool:
     """Tell whether scrapes and rules have run often enough for rates and for what is recorded from them."""
     try:
         scrapes = server.query('count_over_time(up{job="kithwatch"}[5m]) >= 12')
-        return bool(scrapes and server.query("job:kithwatch_dead_letters:share5m"))
+        written = server.query('sum(rate(kithwatch_snapshots_total{outcome="written"}[1m])) > 0')
+        return bool(scrapes and written and server.query("job:kithwatch_dead_letters:share5m"))
     except OSError:
         return False

@@ -175,13 +175,23 @@ def test_the_newest_two_are_kept_and_found_newest_first(store: SnapshotStore) ->
     assert store.read(store.list(3, 8)[1])[1] == {"at": 20}
 
 
-def test_what_was_written_before_an_erasure_is_gone_with_the_next(store: SnapshotStore) -> None:
+def test_what_was_written_before_an_erasure_goes_once_the_newest_is_known_to_be_whole(store: SnapshotStore) -> None:
     put(store, 5)
-    put(store, 6)
     put(store, 7, erased=1)
+    assert [found.position for found in store.list(3, 8)] == [7, 5], "the one to fall back on stays meanwhile"
+    store.forget_erased(3, 8)
     assert [found.position for found in store.list(3, 8)] == [7]
     put(store, 8, erased=1)
-    assert [found.position for found in store.list(3, 8)] == [8, 7]
+    store.forget_erased(3, 8)
+    assert [found.position for found in store.list(3, 8)] == [8, 7], "both are from after the erasure"
+    put(store, 9, erased=2)
+    newest = store.list(3, 8)[0].path
+    data = bytearray(store._fs.cat_file(newest))
+    data[-1] ^= 1
+    store._fs.pipe_file(newest, bytes(data))
+    with pytest.raises(DamagedError):
+        store.forget_erased(3, 8)
+    assert [found.position for found in store.list(3, 8)] == [9, 8], "damaged: nothing is dropped"
 
 
 def test_what_is_set_aside_is_not_found_again(store: SnapshotStore) -> None:
