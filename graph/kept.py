@@ -6,8 +6,8 @@ settings. So a snapshot knows nothing of what it holds, and a new detector takes
 
 An attribute may hold: a number, text or None; an array; a named tuple of arrays; an object with `STATE`; a list of
 such objects, each with a `name`; a dict, whose type then stands in `STATE_TYPES`. Attributes that begin with an
-underscore are scratch or caches and belong in no tree; all others that change are state, and a test holds classes to
-that (`tests/graph/test_kept.py`).
+underscore, or stand in `SCRATCH`, are scratch or caches and belong in no tree; all others that change are state, and a
+test holds classes to that (`tests/graph/test_kept.py`).
 """
 
 from __future__ import annotations

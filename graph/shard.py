@@ -94,6 +94,7 @@ class Shard:
     """
 
     STATE: ClassVar = ("state",)
+    SCRATCH: ClassVar = ("out",)
 
     def __init__(self, settings: Settings | None = None, *, rows: int = 1024) -> None:
         self.settings = settings or Settings()

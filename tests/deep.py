@@ -1,4 +1,4 @@
-"""Two objects compared down to the last array, but for attributes whose names begin with an underscore."""
+"""Two objects compared down to the last array, but for scratch: `_names`, and those in `SCRATCH`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def differences(a: Any, b: Any, path: str = "") -> Iterator[str]:
     elif type(a).__module__.split(".")[0] in ("graph", "detectors", "streams"):
         ours, theirs = _attributes(a), _attributes(b)
         for name in sorted(ours.keys() | theirs.keys()):
-            if not name.startswith("_"):
+            if not name.startswith("_") and name not in getattr(type(a), "SCRATCH", ()):
                 yield from differences(ours.get(name), theirs.get(name), f"{path}.{name}")
     elif a != b and not (a != a and b != b):  # NaN is itself here
         yield path
