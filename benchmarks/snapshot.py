@@ -110,8 +110,8 @@ def main(contacts: int, friendships: int, accounts: int, folder: Path | None) ->
     during.sort()
     click.echo(f"the stream stood still for the freeze: {1000 * frozen.pause:.1f} ms (bar {1000 * PAUSE_BAR:.0f})")
     click.echo(
-        f"a message of {MESSAGE:,} events, longest: {1000 * before[-1]:.1f} ms before, {1000 * during[-1]:.1f} ms "
-        f"while it was written; median {1000 * before[len(before) // 2]:.1f} and {1000 * during[len(during) // 2]:.1f} ms"
+        f"a message of {MESSAGE:,} events, longest: {1000 * before[-1]:.1f} ms before, "
+        f"{1000 * during[-1]:.1f} ms while it was written; median {1000 * before[len(before) // 2]:.1f} and {1000 * during[len(during) // 2]:.1f} ms"
     )
     click.echo(
         f"written: {size / 2**20:,.0f} MiB in {seconds:.1f} s beside {len(during):,} messages; most {most:,.0f} MiB"

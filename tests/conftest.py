@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `streams.cli`; before numpy is loaded
+
 import uuid
 from collections.abc import Callable, Iterator
 
