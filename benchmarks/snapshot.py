@@ -109,9 +109,10 @@ def main(contacts: int, friendships: int, accounts: int, folder: Path | None) ->
     size, seconds = written
     during.sort()
     click.echo(f"the stream stood still for the freeze: {1000 * frozen.pause:.1f} ms (bar {1000 * PAUSE_BAR:.0f})")
+    calm, busy = [(1000 * times[-1], 1000 * times[len(times) // 2]) for times in (before, during)]
     click.echo(
-        f"a message of {MESSAGE:,} events, longest: {1000 * before[-1]:.1f} ms before, "
-        f"{1000 * during[-1]:.1f} ms while it was written; median {1000 * before[len(before) // 2]:.1f} and {1000 * during[len(during) // 2]:.1f} ms"
+        f"a message of {MESSAGE:,} events took {calm[1]:.1f} ms before and {busy[1]:.1f} ms while it was written "
+        f"(medians), {calm[0]:.1f} and {busy[0]:.1f} ms at most"
     )
     click.echo(
         f"written: {size / 2**20:,.0f} MiB in {seconds:.1f} s beside {len(during):,} messages; most {most:,.0f} MiB"

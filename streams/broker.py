@@ -42,10 +42,10 @@ def free_port() -> int:
         return port
 
 
-def speaks_kafka(port: int) -> bool:
-    """Return whether a Kafka broker answers on this port of 127.0.0.1, and not some other program."""
+def speaks_kafka(port: int, host: str = "127.0.0.1") -> bool:
+    """Return whether a Kafka broker answers on this port, and not some other program."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
+        with socket.create_connection((host, port), timeout=1.0) as connection:
             connection.sendall(API_VERSIONS)
             answer = connection.recv(8)
     except OSError:

@@ -22,7 +22,10 @@ class ExchangeLog:
     def __init__(self, settings: KafkaSettings) -> None:
         self.topic = settings.topics.exchange
         self.consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.servers, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20
+            bootstrap_servers=settings.servers,
+            **settings.security.options(),
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=4 << 20,
         )
 
     async def __aenter__(self) -> ExchangeLog:

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from streams.security import Security
+
 __all__ = ["DEFAULT_SHARDS", "KafkaSettings", "TopicNames", "parse_duration"]
 
 DEFAULT_SHARDS: Final = 4
@@ -50,6 +52,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
         How long the exchange topic keeps records; -1 for ever.
     topics
         Topic names.
+    security
+        TLS and sign-in.
     """
 
     bootstrap: str = "localhost:9092"
@@ -58,6 +62,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     replication: int | None = None
     retention_ms: int = 760 * DAY_MS
     topics: TopicNames = TopicNames()
+    security: Security = Security()
 
     @property
     def servers(self) -> list[str]:
@@ -101,7 +106,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
         if lasting := retention or env.get("KITHWATCH_RETENTION"):
             given["retention_ms"] = parse_duration(lasting)
         chosen = {name: value for name, value in given.items() if value is not None}
-        settings = msgspec.convert({**chosen, "topics": TopicNames(**names)}, cls)
+        parts = {"topics": TopicNames(**names), "security": Security.from_env(env)}
+        settings = msgspec.convert({**chosen, **parts}, cls)
         if not settings.servers or not all(map(_is_address, settings.servers)):
             raise ValueError(f"the address of Kafka must be host:port, several with commas, not {settings.bootstrap!r}")
         return settings

@@ -119,6 +119,7 @@ class Worker:
             self.settings.group,
             **APP_SETTINGS,
             broker=self.settings.faust_url,
+            broker_credentials=self.settings.security.faust_credentials(),
             broker_commit_interval=1.0,
             broker_session_timeout=10.0,
             broker_heartbeat_interval=2.0,
@@ -217,6 +218,7 @@ class Worker:
     async def _start(self) -> None:
         self.producer = AIOKafkaProducer(
             bootstrap_servers=self.settings.servers,
+            **self.settings.security.options(),
             acks="all",
             enable_idempotence=True,
             linger_ms=2,

@@ -62,19 +62,33 @@ def have_apache_kafka() -> bool:
 class ApacheKafka:
     """One Apache Kafka node (KRaft, broker and controller in one) on free ports of 127.0.0.1.
 
-    `extra` are further lines of server.properties, for instance {"log.cleaner.backoff.ms": "200"}.
+    `extra` are further lines of server.properties, for instance {"log.cleaner.backoff.ms": "200"}; in the values,
+    `@port@` and `@controller@` stand for the ports. `format_options` are for the formatting of the storage. With
+    `beside`, it is a second broker of that one's cluster. `host` is the address it listens on and is found at.
     """
 
-    def __init__(self, heap: str = "1g", extra: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        heap: str = "1g",
+        extra: dict[str, str] | None = None,
+        format_options: tuple[str, ...] = (),
+        beside: ApacheKafka | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.heap = heap
         self.extra = extra or {}
+        self.format_options = format_options
+        self.beside = beside
+        self.host = host
+        self.controller_port = 0
+        self.cluster = ""
         self.port = 0
         self._dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def pid(self) -> int | None:
@@ -93,11 +107,12 @@ class ApacheKafka:
         if self._dir is None:
             self._dir = Path(tempfile.mkdtemp(prefix="kithwatch-kafka-"))
             self.port = free_port()
-            settings = SETTINGS.format(port=self.port, controller_port=free_port(), directory=self._dir)
-            settings += "".join(f"{name}={value}\n" for name, value in self.extra.items())
-            (self._dir / "server.properties").write_text(settings)
-            cluster = self._java("kafka.tools.StorageTool", "random-uuid").strip().splitlines()[-1]
-            self._java("kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", self._settings)
+            self.controller_port = self.beside.controller_port if self.beside else free_port()
+            (self._dir / "server.properties").write_text(self._properties())
+            random = () if self.beside else ("kafka.tools.StorageTool", "random-uuid")
+            self.cluster = self.beside.cluster if self.beside else self._java(*random).strip().splitlines()[-1]
+            format_it = ("format", *(() if self.beside else ("--standalone",)), *self.format_options)
+            self._java("kafka.tools.StorageTool", *format_it, "-t", self.cluster, "-c", self._settings)
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [*self._command(), f"-Xmx{self.heap}", "kafka.Kafka", self._settings],
@@ -108,6 +123,15 @@ class ApacheKafka:
             )
         self._wait()
         return self
+
+    def _properties(self) -> str:
+        text = SETTINGS.format(port=self.port, controller_port=self.controller_port, directory=self._dir)
+        if self.beside:
+            text += "process.roles=broker\nnode.id=2\nlisteners=PLAINTEXT://127.0.0.1:@port@\n"
+        text = text.replace(f"PLAINTEXT://127.0.0.1:{self.port}", f"PLAINTEXT://{self.host}:{self.port}")
+        text += "".join(f"{name}={value}\n" for name, value in self.extra.items())
+        text = text.replace("PLAINTEXT://127.0.0.1:@port@", f"PLAINTEXT://{self.host}:{self.port}")
+        return text.replace("@port@", str(self.port)).replace("@controller@", str(self.controller_port))
 
     @property
     def _settings(self) -> str:
@@ -129,10 +153,12 @@ class ApacheKafka:
             if self._process.poll() is not None:
                 self._process = None
                 break
-            if speaks_kafka(self.port):
+            if speaks_kafka(self.port, self.host):
                 return
             time.sleep(0.1)
-        last = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        lines = self.log.read_text(errors="replace").splitlines()
+        said = [line for line in lines if " ERROR " in line or "Exception" in line]
+        last = "\n".join([*said[:20], *lines[-10:]])
         self.stop()
         raise RuntimeError(f"Apache Kafka did not come up:\n{last}")
 
