@@ -14,8 +14,13 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.brokers import Broker, broker_for_tests
+
+# no example has a time limit: machines are busy at times
+settings.register_profile("kithwatch", deadline=None)
+settings.load_profile("kithwatch")
 
 
 @pytest.fixture(autouse=True)

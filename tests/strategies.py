@@ -6,7 +6,6 @@ import datetime
 import json
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from graph.batch import EventKind
@@ -16,9 +15,6 @@ __all__ = ["BEGIN", "END", "account_ids", "event_streams", "events", "records", 
 
 BEGIN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 END = datetime.datetime(2026, 12, 31, tzinfo=datetime.UTC)
-# compiling, and others on the machine, make single examples slow
-settings.register_profile("kithwatch", deadline=None)
-settings.load_profile("kithwatch")
 TAGS = {str(event.__struct_config__.tag): event for event in KINDS}
 
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.evaluation import (
+    Steps,
     at_budget,
     average_precision,
     bootstrap,
@@ -175,7 +176,7 @@ def flag(account: str, score: float, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def evaluate(folder: Path, flags: list[Any], *more: str, labels: list[Any] = LABELS, events: list[Any] | None = None):
+def evaluate(folder: Path, flags: list[Any], *more: Any, labels: list[Any] = LABELS, events: list[Any] | None = None):
     def write(name: str, entries: list[Any]) -> str:
         text = "".join((entry if isinstance(entry, str) else json.dumps(entry)) + "\n" for entry in entries)
         (folder / name).write_text(text)
@@ -184,7 +185,9 @@ def evaluate(folder: Path, flags: list[Any], *more: str, labels: list[Any] = LAB
     arguments = ["--flags", write("flags.jsonl", flags), "--labels", write("labels.jsonl", labels)]
     if events is not None:
         arguments += ["--events", write("events.jsonl", events)]
-    return subprocess.run([*KITHWATCH, "evaluate", *arguments, *more], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*KITHWATCH, "evaluate", *arguments, *map(str, more)], capture_output=True, text=True, check=False
+    )
 
 
 def measured(*arguments: Any, **more: Any) -> Any:
@@ -210,9 +213,12 @@ def test_only_the_last_word_of_flags_that_accuse_counts(tmp_path: Path):
     # bad first, then good3, then worse among eight unflagged: (1 + 2/10) / 2
     assert found["average_precision"]["value"] == pytest.approx(0.6)
     assert found["classes"]["mass_adder"]["medium_or_above"] == 1.0
-    assert found["classes"]["benign"] == {
-        "accounts": 8, "harmful": False, "in_budget": 0.0, "flagged": 0.125, "medium_or_above": 0.0,
-    }  # fmt: skip
+    benign = found["classes"]["benign"]
+    assert (benign["accounts"], benign["harmful"], benign["in_budget"]) == (8, False, 0.0)
+    assert (benign["flagged"], benign["medium_or_above"]) == (0.125, 0.0)
+    # one in a hundred of eight innocent accounts is none: only bad lies above all of them
+    assert found["at_share"]["recall"]["value"] == 0.5
+    assert found["classes"]["mass_adder"]["at_share"] == 1.0
 
 
 def test_with_events_it_measures_delay_contacts_and_harm(tmp_path: Path):
@@ -234,6 +240,61 @@ def test_with_events_it_measures_delay_contacts_and_harm(tmp_path: Path):
     assert found["harm"]["0.01"]["value"] == 0.5
     assert found["active"] == 1
     assert found["days"] == 3 / 24
+
+
+def test_whom_attackers_reached_decides_where_no_ages_are_known(tmp_path: Path):
+    start = 1_791_158_400_000
+    events = [
+        {"type": "message.sent", "occurred_at": start + at, "actor_id": "bad", "target_id": f"good{at}"}
+        for at in range(4)
+    ]
+    victims = [
+        {"account_id": "bad", "target_id": f"good{number}", "occurred_at": start + number * 3_600_000}
+        for number in range(4)
+    ]
+    (tmp_path / "victims.jsonl").write_text("".join(json.dumps(victim) + "\n" for victim in victims))
+    flags = [flag("bad", 0.9)]  # at 2 h: three of four before
+    assert measured(tmp_path, flags, events=events)["harm"]["0.01"] is None
+    found = measured(tmp_path, flags, "--victims", tmp_path / "victims.jsonl", events=events)
+    assert found["harm"]["0.01"]["value"] == 0.75
+    assert found["harm_curve"]["0.02"]["value"] == 0.75
+    done = evaluate(tmp_path, flags, "--victims", str(tmp_path / "victims.jsonl"))
+    assert done.returncode == 2
+    assert "needs --events" in done.stderr
+
+
+@pytest.mark.parametrize("with_flags", [True, False])
+def test_the_page_has_plots_and_needs_nothing_else(tmp_path: Path, with_flags: bool):
+    event = {"type": "message.sent", "occurred_at": 1_791_158_400_000, "actor_id": "bad", "target_id": "good1"}
+    page = tmp_path / "page.html"
+    flags = [flag("bad", 0.9), flag("good1", 0.4)] if with_flags else []
+    done = evaluate(tmp_path, flags, "--report", str(page), events=[event | {"target_age_band": "13_15"}])
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert text.count("data:image/png;base64,") == 4
+    assert "average precision" in text
+    assert "http" not in text
+    assert "good1" not in text
+
+
+def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path):
+    done = evaluate(tmp_path, [], "--report", str(tmp_path / "no" / "page.html"))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.sampled_from([0.1, 0.5, 0.9])), max_size=20),
+    st.sampled_from([0.05, 0.5, 0.7, 1.0]),
+)
+def test_an_account_crosses_a_limit_when_it_first_scores_it(records, limit):
+    account, time, score = (np.array([record[place] for record in records]) for place in range(3))
+    steps = Steps(account.astype(np.int64), time.astype(np.float64), score.astype(np.float64))
+    for number in range(4):
+        mine = [(at, reached) for who, at, reached in records if who == number]
+        first = min((at for at, reached in mine if reached >= limit), default=math.inf)
+        assert steps.crossed(limit, 4)[number] == first
+        assert steps.highest(4)[number] == max((reached for _, reached in mine), default=0.0)
 
 
 def test_no_flags_at_all_is_an_answer_too(tmp_path: Path):
