@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from graph.batch import NOT_GIVEN
+from graph.callers import drop_callers
 from graph.jit import copy, njit
 from graph.state import DELETED, FREE, LIVE, NIL, Var
 
@@ -147,6 +148,8 @@ def intern_account(s: Any, key: Any, text: Any, at: int, length: int) -> Any:
     account.age = 0
     account.age_source = 0
     account.state = LIVE
+    account.suspicion = 0
+    account.callers = NIL
     return np.int64(fresh)
 
 
@@ -178,6 +181,7 @@ def release_account(s: Any, row: int) -> Any:
     if account.state == LIVE:
         unindex_account(s, account.hash)
         erase_text(s, account.text)
+        drop_callers(s, row)
     account.hash = 0
     account.text = 0
     account.state = FREE
@@ -192,8 +196,10 @@ def bury_account(s: Any, row: int) -> Any:
     account = s.accounts[row]
     unindex_account(s, account.hash)
     erase_text(s, account.text)
+    drop_callers(s, row)
     account.hash = 0
     account.text = 0
+    account.suspicion = 0
     account.age = 0
     account.age_source = 0
     account.roles = 0

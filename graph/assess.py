@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graph.accounts import find_account
+from graph.callers import meet
 from graph.contacts import assess_contact, cancel_contact
 from graph.exchange import (
     FRIENDS_BEFORE,
@@ -27,7 +28,7 @@ __all__ = ["assess_rows"]
 
 
 @njit
-def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any, asks: Any, h: int) -> Any:
+def assess_rows(s: Any, replies: Any, text: Any, hashes: Any, start: int, out: Any, asks: Any, h: int) -> Any:
     """Take answers back at the actor's shard.
 
     Parameters
@@ -82,7 +83,11 @@ def assess_rows(s: Any, replies: Any, text: Any, start: int, out: Any, asks: Any
         links, m, age = np.int64(reply.links), np.int64(reply.links_of), np.int64(reply.target_age)
         assess_contact(s, p, text, reply.event_at, reply.event_len, stranger, reply.answered != 0, links, m, age)
         s.vars[Var.N_FIRST] += 1
+        if stranger:
+            meet(s, np.int64(s.pairs[p].activity), hashes, np.int64(reply.hashes_at), np.int64(reply.drawn))
         write_row(s, out, n, a, p, time, i, reply.kind, reply.ingested_at, FIRST)
         out[n].mutual = reply.mutual
+        out[n].callers = reply.callers
+        out[n].suspects = reply.suspects
         n += 1
     return len(replies), n, h, DONE

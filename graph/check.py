@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from graph.accounts import PACKED, find_account
-from graph.calendar import CURSORS, FIRST_7D, HORIZON, LAST_1H
+from graph.buckets import CURSORS, FIRST_7D, HORIZON, LAST_1H
 from graph.pairs import find_pair
 from graph.shard import Shard
-from graph.state import BUCKET_BITS, BUCKETS, DELETED, FREE, LIVE, NIL, Var
+from graph.state import ALL_SIGNS, BUCKET_BITS, BUCKETS, DELETED, FREE, LIVE, LONE, NIL, SIGN_BITS, SLOTS, Var
 
 __all__ = ["problems"]
 
@@ -26,7 +26,7 @@ def problems(shard: Shard) -> list[str]:
     >>> problems(Shard())
     []
     """
-    return [*_accounts(shard), *_pairs(shard), *_pool(shard), *_calendars(shard), *_text(shard)]
+    return [*_accounts(shard), *_pairs(shard), *_pool(shard), *_calendars(shard), *_text(shard), *_callers(shard)]
 
 
 def _walk(head: int, following: Iterator[int] | list[int]) -> list[int]:
@@ -117,6 +117,9 @@ def _pairs(shard: Shard) -> Iterator[str]:
     for p in held:
         if find_pair(s, int(s.owner[pairs["activity"][p]]), int(pairs["target"][p])) != p:
             yield f"contact {p} is not in the index"
+    signs, messages = pairs["signs"][held] & ALL_SIGNS, pairs["signs"][held] >> SIGN_BITS
+    if signs[messages == 0].any() or messages[pairs["flags"][held] & LONE != 0].any():
+        yield "a contact has signs, but no message, or messages, but is one lone request"
     chained = []
     idle = _walk(int(v[Var.ACTIVITY_FREE]), s.owner.tolist())
     rows = sorted(set(range(int(v[Var.ACTIVITY_TOP]))) - set(idle))
@@ -132,6 +135,35 @@ def _pairs(shard: Shard) -> Iterator[str]:
             yield f"the contacts of activity row {activity} are not well chained"
     if sorted(chained) != held:
         yield "a contact is in no account's chain or in two"
+
+
+def _callers(shard: Shard) -> Iterator[str]:
+    s, v = shard.state, shard.state.vars
+    free = _walk(int(v[Var.CALLERS_FREE]), s.callers["target"].tolist())
+    held = np.flatnonzero(s.accounts["callers"][: int(v[Var.ACCOUNTS_TOP])] != NIL)
+    held = held[s.accounts["state"][held] == LIVE]
+    blocks = s.accounts["callers"][held].tolist()
+    if sorted([*free, *blocks]) != list(range(int(v[Var.CALLERS_TOP]))):
+        yield "a block of callers is in no list or in two"
+    if s.callers["target"][blocks].tolist() != held.tolist():
+        yield "a block of callers does not know its target"
+    for b in [*free, *blocks]:
+        actors = s.callers["actor"][b].tolist()
+        known = [actor for actor in actors if actor]
+        if actors != known + [0] * (SLOTS - len(known)) or len(known) != len(set(known)) or (b in free and known):
+            yield f"the callers of block {b} do not stand as they should"
+    idle = _walk(int(v[Var.ACTIVITY_FREE]), s.owner.tolist())
+    rows = sorted(set(range(int(v[Var.ACTIVITY_TOP]))) - set(idle))
+    free = _walk(int(v[Var.TIES_FREE]), s.ties["since"].tolist())
+    tables = [int(table) for table in s.ties_of[rows] if table != NIL]
+    if sorted([*free, *tables]) != list(range(int(v[Var.TIES_TOP]))):
+        yield "a table of ties is in no list or in two"
+    for b in tables:
+        others = s.ties["other"][b][s.ties["count"][b] > 0].tolist()
+        if len(others) != len(set(others)):
+            yield f"table {b} of ties names an account twice"
+    if s.ties["count"][free].any():
+        yield "a free table of ties counts something"
 
 
 def _calendars(shard: Shard) -> Iterator[str]:

@@ -21,7 +21,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from graph.calendar import add_targets, link_first, link_last, place_cursors, step_bit
+from graph.buckets import link_first, link_last
+from graph.calendar import add_targets, place_cursors, step_bit
+from graph.callers import forget_callers
 from graph.jit import njit
 from graph.state import CONTACT, COUNTED_BITS, IGNORED, LIVE, NIL, Var
 
@@ -45,7 +47,7 @@ WITNESSES: Final = 3
 
 @njit
 def rebase(s: Any, clock: int) -> Any:
-    """Set the clock back to `clock`; the few contacts held so far are taken to have happened then."""
+    """Set the clock back to `clock`: the few contacts held are taken to have happened then, meetings are forgotten."""
     v = s.vars
     s.buckets[:] = NIL
     s.in_order[:] = False
@@ -74,6 +76,7 @@ def rebase(s: Any, clock: int) -> Any:
         account = s.accounts[row]
         if account.state == LIVE and account.seen > clock // 1000:
             account.seen = clock // 1000
+    forget_callers(s)
     v[Var.AHEAD] = v[Var.AHEAD_ACTOR] = 0
 
 

@@ -30,24 +30,9 @@ import numpy as np
 
 from graph.accounts import bury_account, put_text, release_account, text_length
 from graph.batch import EventKind
-from graph.calendar import (
-    ANSWER,
-    BIT_IGNORED,
-    FIRST_7D,
-    LAST,
-    LAST_1H,
-    LAST_7D,
-    LAST_24H,
-    TARGETS_1H,
-    TARGETS_7D,
-    TARGETS_24H,
-    add_targets,
-    count_bit,
-    link_first,
-    link_last,
-    uncount_bit,
-    unlink_last,
-)
+from graph.buckets import ANSWER, FIRST_7D, LAST, LAST_1H, LAST_7D, LAST_24H, link_first, link_last, unlink_last
+from graph.calendar import BIT_IGNORED, TARGETS_1H, TARGETS_7D, TARGETS_24H, add_targets, count_bit, uncount_bit
+from graph.callers import note_erased
 from graph.friends import common_friends, is_friend, scaled, unfriend
 from graph.jit import njit
 from graph.pairs import add_pair, detach_pair, erase_event, find_pair
@@ -250,12 +235,12 @@ def renew_pair(s: Any, p: int, actor: int, target: int, time: int, event: Any) -
     kept = s.pairs[p].flags & ANSWERED
     for bit in range(COUNTED_BITS):
         uncount_bit(s, p, bit)
-    detach_pair(s, p)  # the row waits in the calendars
-    p = add_pair(s, actor, target, time, event)
+    fresh = add_pair(s, actor, target, time, event)
+    detach_pair(s, p)  # last, or the actor might be left with no contact; the row waits in the calendars
     for bit in range(COUNTED_BITS):
         if kept & (1 << bit):
-            count_bit(s, p, bit)
-    return p
+            count_bit(s, fresh, bit)
+    return fresh
 
 
 @njit
@@ -358,6 +343,7 @@ def erase_account(s: Any, row: int, drawn: Any, common: Any) -> Any:
         detach_pair(s, s.newest[s.accounts[row].activity])
     while s.accounts[row].friends:
         unfriend(s, row, s.pool[np.int64(s.accounts[row].friends_at)], drawn, common)
+    note_erased(s, s.accounts[row].hash)
     bury_account(s, row)
     if s.accounts[row].refs == 0:
         release_account(s, row)

@@ -8,6 +8,7 @@ import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
+from graph.callers import call, meet
 from graph.clock import LATE, WITNESSES, has_to_stop, is_known, keep_time, landing, remember
 from graph.contacts import (
     BIT_REPLIED,
@@ -125,8 +126,13 @@ def process_contact(
     age = np.int64(s.accounts[b].age)
     assess_contact(s, p, text, e.event_at, e.event_len, stranger, answered, links, m, age)
     s.vars[Var.N_FIRST] += 1
+    others, suspects, again = call(s, b, e.actor, time, np.int64(s.accounts[a].suspicion), stranger, common)
+    if stranger and not again:
+        meet(s, np.int64(s.pairs[p].activity), common, 0, others)
     write_row(s, out, n, a, p, time, i, e.kind, e.ingested_at, FIRST)
     out[n].mutual = mutual
+    out[n].callers = others
+    out[n].suspects = suspects
     return n + 1
 
 

@@ -43,7 +43,7 @@ ASK: Final = np.dtype(
         ("event_len", "<u2"),
         ("actor_len", "<u2"),
         ("target_len", "<u2"),
-        ("drawn", "<u2"),  # hashes of the actor's friends ...
+        ("drawn", "<u2"),  # hashes of the actor's friends; answer: lower halves of callers' that count as met ...
         ("recent", "<u2"),  # ... and then of its recent targets, from hashes_at on
         ("links", "<u2"),  # answer: how many of the recent targets are friends of the target
         ("links_of", "<u2"),  # ... and how many recent targets were asked about
@@ -58,6 +58,9 @@ ASK: Final = np.dtype(
         ("friend", "u1"),  # they are friends, as far as the shard knows
         ("reverse", "u1"),  # answer: the target had reached out first
         ("answered", "u1"),  # answer: the target has answered already
+        ("suspicion", "u1"),  # of the actor
+        ("callers", "u1"),  # answer: others who called on the target ...
+        ("suspects", "u1"),  # ... of whom were under suspicion
     ]
 )
 """One row of an ask or an answer."""

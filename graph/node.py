@@ -119,11 +119,12 @@ class Node:
         self._flush(n, h)
 
     def _resolve(self, rows: NDArray[np.void], message: Message) -> Iterator[Rows | Tick]:
-        at = r = 0
+        at = r = h = 0
         out = self.shard.out
         while at < len(rows):
-            at, found, r, code = resolve_rows(
-                self.shard.state, rows, message.text, message.hashes, at, out, self._asks, r, self._scratch
+            at, found, r, h, code = resolve_rows(
+                *(self.shard.state, rows, message.text, message.hashes, at, out, self._asks, r),
+                *(self._hashes, h, self._scratch),
             )
             if found:
                 yield Rows(out[:found])
@@ -131,19 +132,21 @@ class Node:
                 self.shard.grow_pool()
             elif code == ANSWERS_FULL:
                 if r:
-                    self._flush(r, 0)
-                    r = 0
+                    self._flush(r, h)
+                    r = h = 0
                 else:
                     self._asks = np.empty(2 * len(self._asks), ASK)
             elif code == TICK:
                 yield from self.shard.pass_ticks(int(rows["time"][at]), at)
-        self._flush(r, 0)
+        self._flush(r, h)
 
     def _assess(self, rows: NDArray[np.void], message: Message) -> Iterator[Rows | Tick]:
         at = h = 0
         out = self.shard.out
         while at < len(rows):
-            at, found, h, code = assess_rows(self.shard.state, rows, message.text, at, out, self._asks, h)
+            at, found, h, code = assess_rows(
+                self.shard.state, rows, message.text, message.hashes, at, out, self._asks, h
+            )
             if found:
                 yield Rows(out[:found])
             if code == TICK:

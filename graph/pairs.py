@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graph.accounts import erase_text, slot_of, text_length, unref
+from graph.callers import drop_ties
 from graph.jit import njit
 from graph.state import NIL, Var
 
@@ -98,6 +99,7 @@ def add_pair(s: Any, actor: int, target: int, time: int, event: Any) -> Any:
         s.vars[Var.ACTIVITY] += 1
         s.owner[activity] = actor
         s.newest[activity] = NIL
+        s.ties_of[activity] = NIL
         s.counts[activity, :] = 0
         account.activity = activity
     pair = s.pairs[row]
@@ -141,6 +143,7 @@ def detach_pair(s: Any, row: int) -> Any:
     if pair.earlier != NIL:
         s.pairs[pair.earlier].later = pair.later
     if s.newest[activity] == NIL:
+        drop_ties(s, activity)
         s.accounts[s.owner[activity]].activity = NIL
         s.owner[activity] = s.vars[Var.ACTIVITY_FREE]
         s.vars[Var.ACTIVITY_FREE] = activity

@@ -60,6 +60,9 @@ def start_ask(ask: Any, e: Any, time: int, late: bool, age: int) -> Any:
     ask.friend = 0
     ask.reverse = 0
     ask.answered = 0
+    ask.suspicion = 0
+    ask.callers = 0
+    ask.suspects = 0
 
 
 @njit
@@ -224,6 +227,7 @@ def probe_events(
         elif kind in (MESSAGE_SENT, REQUEST_SENT):
             k = draw_friends(s, a, drawn)
             m = draw_recent(s, a, recent)
+            ask.suspicion = s.accounts[a].suspicion
             ask.friend = b != NIL and is_friend(s, a, b)
             # held from now on, so that answers find it, however soon; assessed once the target's shard was heard
             b = intern_account(s, e.target, text, e.target_at, e.target_len)

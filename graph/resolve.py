@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
+from graph.callers import call, note_erased
 from graph.contacts import BIT_REPLIED, answer, erase_account, note_outcome, resolve_contact
 from graph.exchange import (
     ACCOUNT_DELETED,
@@ -26,11 +27,11 @@ from graph.exchange import (
     learn_foreign_age,
 )
 from graph.friends import add_friend, common_friends, is_friend, pool_need, remove_friend, scaled, shift_triangles
-from graph.jit import njit
+from graph.jit import copy, njit
 from graph.local import DONE, FLUSH, POOL_FULL, TICK
 from graph.pairs import find_pair
 from graph.rows import ROOM, write_row
-from graph.state import CONTACT, NIL, OUTCOME, Var
+from graph.state import CONTACT, NIL, OUTCOME, SLOTS, Var
 
 __all__ = ["resolve_rows"]
 
@@ -52,7 +53,17 @@ def put_triangles(replies: Any, r: int, ask: Any, key: Any, by: int) -> Any:
 
 @njit
 def resolve_rows(
-    s: Any, asks: Any, text: Any, hashes: Any, start: int, out: Any, replies: Any, r: int, scratch: Any
+    s: Any,
+    asks: Any,
+    text: Any,
+    hashes: Any,
+    start: int,
+    out: Any,
+    replies: Any,
+    r: int,
+    met: Any,
+    h: int,
+    scratch: Any,
 ) -> Any:
     """Take asks at the target's shard.
 
@@ -62,10 +73,12 @@ def resolve_rows(
         Written from 0 on.
     replies : ndarray of ASK
         Answers, written from `r` on.
+    met : ndarray of uint64
+        Callers that the answers name, written from `h` on.
 
     Returns
     -------
-    position, rows, r, code : int
+    position, rows, r, h, code : int
     """
     drawn, recent, common = scratch[0], scratch[1], scratch[2]
     n = 0
@@ -77,21 +90,23 @@ def resolve_rows(
         if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED):
             row = find_account(s, ask.target)
             if s.vars[Var.POOL_TOP] + (4 if row == NIL else pool_need(s, row)) > len(s.pool):
-                return i, n, r, POOL_FULL
-        if r + k + 2 > len(replies):
-            return i, n, r, ANSWERS_FULL
+                return i, n, r, h, POOL_FULL
+        if r + k + 2 > len(replies) or h + SLOTS > len(met):
+            return i, n, r, h, ANSWERS_FULL
         if n + ROOM > len(out):
-            return i, n, r, FLUSH
+            return i, n, r, h, FLUSH
         if 0 <= s.vars[Var.TICK] <= ask.time:
-            return i, n, r, TICK
+            return i, n, r, h, TICK
         time = np.int64(ask.time)
         n, done = follow_time(s, time, out, n, i)
         if not done or (kind == ACCOUNT_DELETED and n > 0):
-            return i, n, r, FLUSH
+            return i, n, r, h, FLUSH
         if kind == ACCOUNT_DELETED:
             a = find_account(s, ask.actor)
             if a != NIL:
                 erase_account(s, a, drawn, common)
+            else:
+                note_erased(s, ask.actor)
             continue
         if kind == FRIENDSHIP_REMOVED:
             a = find_account(s, ask.actor)
@@ -127,12 +142,23 @@ def resolve_rows(
             if reverse != NIL and answer(s, reverse, BIT_REPLIED):
                 write_row(s, out, n, b, reverse, time, i, kind, ask.ingested_at, OUTCOME)
                 n += 1
+            if ask.mutual >= 0:
+                mutual = np.int64(ask.mutual)
+            stranger = not friend and not ask.friend and reverse == NIL and mutual == 0
+            others, suspects, again = call(s, b, ask.actor, time, np.int64(ask.suspicion), stranger, common)
             replies[r] = ask
+            replies[r].callers = others
+            replies[r].suspects = suspects
+            replies[r].hashes_at = h
             replies[r].drawn = 0
+            if stranger and not again:
+                replies[r].drawn = others
+                copy(common, 0, others, met, h)
+                h += others
             replies[r].recent = 0
             replies[r].links_of = m
             replies[r].links = links
-            replies[r].mutual = ask.mutual if ask.mutual >= 0 else mutual
+            replies[r].mutual = mutual
             replies[r].friend = FRIENDS_BEFORE if ask.friend else friend
             replies[r].reverse = reverse != NIL
             replies[r].answered = answered
@@ -165,4 +191,4 @@ def resolve_rows(
             if p != NIL:
                 write_row(s, out, n, b, p, time, i, kind, ask.ingested_at, OUTCOME)
                 n += 1
-    return len(asks), n, r, DONE
+    return len(asks), n, r, h, DONE

@@ -12,7 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from graph.batch import NO_TIME
-from graph.calendar import FIRST_7D, advance
+from graph.buckets import FIRST_7D
+from graph.calendar import advance
+from graph.callers import tied
 from graph.jit import njit
 from graph.state import ALL_SIGNS, FIRST, IGNORED, NIL, PENDING, SIGN_BITS, SILENCE, Var
 
@@ -34,6 +36,8 @@ def write_row(
         for column in range(len(r.counts)):
             r.counts[column] = 0
         r.pair = NIL
+        r.shared = 0
+        r.sharers = 0
     else:
         for column in range(len(r.counts)):
             r.counts[column] = s.counts[activity, column]
@@ -41,6 +45,8 @@ def write_row(
         newest = s.newest[activity]
         held = s.pairs[newest].first > s.cursor_at[FIRST_7D] - s.vars[Var.LATENESS]
         r.pair = newest if held else NIL
+        shared, r.sharers = tied(s, activity)
+        r.shared = min(shared, 255)
     r.time = time
     r.ingested_at = ingested_at
     r.hash = account.hash
@@ -50,6 +56,8 @@ def write_row(
     r.triangles = account.triangles
     r.created = account.created
     r.mutual = -1
+    r.callers = 0
+    r.suspects = 0
     r.roles = account.roles
     r.kind = kind
     r.age = account.age

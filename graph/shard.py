@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from graph.accounts import PACKED, find_account, index_accounts
 from graph.batch import EventBatch
+from graph.callers import forget_erased, sweep
 from graph.clock import jump, landing, refill
 from graph.local import DONE, POOL_FULL, TICK, process_events
 from graph.pairs import index_pairs
 from graph.rows import pass_time
-from graph.state import COLUMNS, DAY, FEATURES, HOUR, NIL, State, Var, create, grown
+from graph.state import COLUMNS, DAY, FEATURES, HOUR, LIVE, NIL, State, Var, create, grown
 from graph.upkeep import close_up_text, forget_silent
 
 __all__ = ["Rows", "Settings", "Shard", "Tick"]
@@ -141,19 +142,27 @@ class Shard:
     def nbytes(self) -> dict[str, int]:
         """Bytes allocated: for accounts, contacts, friendships, and to know second deliveries.
 
-        Room in the text arena is split as what is used of it: ids of accounts, and of contacts' events.
+        Room in the text arena is split as what has been used of it: ids of accounts, and of contacts' events, whose
+        texts are also what dies there.
         """
         s, v = self.state, self.state.vars
-        used = max(1, int(v[Var.TEXT_TOP] - v[Var.TEXT_DEAD]))
-        events = s.text.nbytes * int(v[Var.TEXT_EVENTS]) // used
+        held = int(v[Var.TEXT_TOP] - v[Var.TEXT_DEAD] - v[Var.TEXT_EVENTS])
+        names = s.text.nbytes * held // max(1, int(v[Var.TEXT_TOP]))
         return {
             "accounts": s.accounts.nbytes
             + s.account_index.nbytes
             + s.counts.nbytes
             + s.owner.nbytes
             + s.newest.nbytes
-            + (s.text.nbytes - events),
-            "contacts": s.pairs.nbytes + s.pair_index.nbytes + s.buckets.nbytes + events,
+            + s.ties_of.nbytes
+            + s.erased.nbytes
+            + names,
+            "contacts": s.pairs.nbytes
+            + s.pair_index.nbytes
+            + s.buckets.nbytes
+            + s.ties.nbytes
+            + s.callers.nbytes
+            + (s.text.nbytes - names),
             "friendships": s.pool.nbytes,
             "deduplication": s.seen.nbytes,
         }
@@ -217,6 +226,7 @@ class Shard:
         while 0 <= self.next_tick <= upto:
             tick = self.next_tick
             yield from self._pass_time(tick, source)
+            self._forget(tick)
             v[Var.TICK] = tick + width
             if tick > emptied:
                 v[Var.TICK] = max(tick + width, upto // width * width)
@@ -228,6 +238,15 @@ class Shard:
             n, done = pass_time(self.state, clock, self.out, 0, source)
             if n:
                 yield Rows(self.out[:n])
+
+    def _forget(self, tick: int) -> None:
+        """Do the upkeep of a tick: before it, so that what it does is the same however the stream is cut."""
+        s = self.state
+        erased = int(s.vars[Var.ERASED])
+        if erased:
+            forget_erased(s, np.unique(s.erased[:erased]))
+        if tick % DAY < self.settings.tick:
+            sweep(s)
 
     # room
 
@@ -245,10 +264,12 @@ class Shard:
             close_up_text(s, fresh)  # rewrites references: before any of the arrays is copied
             s = s._replace(text=fresh)
         changed: dict[str, NDArray[Any]] = {}
-        changed["accounts"] = grown(s.accounts, int(v[Var.ACCOUNTS_TOP]) + accounts)
+        changed["accounts"] = grown(s.accounts, int(v[Var.ACCOUNTS_TOP]) + accounts, 16)  # the most bytes an account
         changed["pairs"] = grown(s.pairs, int(v[Var.PAIRS_TOP]) + pairs)
-        for name in ("counts", "owner", "newest"):
-            changed[name] = grown(getattr(s, name), int(v[Var.ACTIVITY_TOP]) + pairs)
+        for name in ("counts", "owner", "newest", "ties_of"):
+            changed[name] = grown(getattr(s, name), int(v[Var.ACTIVITY_TOP]) + pairs, 16)
+        for name, top in (("ties", Var.TIES_TOP), ("callers", Var.CALLERS_TOP), ("erased", Var.ERASED)):
+            changed[name] = grown(getattr(s, name), int(v[top]) + pairs)
         changed["text"] = grown(s.text, int(v[Var.TEXT_TOP]) + text)
         self.state = s._replace(**changed)
         self._grow_index("account_index", int(v[Var.ACCOUNTS]) + accounts, index_accounts)
@@ -279,6 +300,23 @@ class Shard:
     def grow_pool(self) -> None:
         """Make the pool of neighbour lists half as long again."""
         self.state = self.state._replace(pool=grown(self.state.pool, len(self.state.pool) + 2))
+
+    # what others tell it
+
+    def set_suspicion(self, accounts: NDArray[np.uint32], values: NDArray[np.uint8]) -> None:
+        """Say how far accounts are under suspicion; it stands beside what they do from now on (see `graph.callers`).
+
+        To be called when a tick is yielded and at no other time, so that it does not depend on how the stream is cut.
+
+        Parameters
+        ----------
+        accounts : ndarray of uint32
+            Rows; those of deleted accounts are passed over.
+        values : ndarray of uint8, of the same length
+            0 for none. A new account has none.
+        """
+        held = self.state.accounts["state"][accounts] == LIVE
+        self.state.accounts["suspicion"][accounts[held]] = values[held]
 
     # upkeep
 

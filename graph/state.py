@@ -4,10 +4,11 @@ Nothing here holds Python objects. Rows are addressed by dense indices (`account
 freed rows are chained into free lists, and every array grows (see `grown`) when the next slice of events
 might not fit. Sizes on one line each, since memory is a promise (see `benchmarks/memory.py`):
 
-* an account is 50 bytes, its id's text (16 for a UUID), and 4 bytes a slot of the index;
-* an account with contacts has an activity row besides, of 104 bytes;
+* an account is 55 bytes, its id's text (16 for a UUID), and 4 bytes a slot of the index;
+* an account with contacts has an activity row besides, of 108 bytes; one that met others at its targets, 52 more;
 * a contact (a pair: one actor, one target) is 56 bytes, its event id's text while that may be shown
   as evidence, and 4 bytes a slot of the index;
+* a target whom strangers contacted in the last 7 days has 76 bytes more;
 * a friendship is two 4-byte entries in sorted neighbour lists.
 """
 
@@ -86,6 +87,8 @@ ACCOUNT: Final = np.dtype(
         ("age", "u1"),  # AgeBand
         ("age_source", "u1"),  # AgeSource; 0: a hint carried by another event
         ("state", "u1"),  # FREE, LIVE or DELETED
+        ("suspicion", "u1"),  # as detectors see it (see `graph.shard.Shard.set_suspicion`)
+        ("callers", "<u4"),  # block of callers, or NIL
     ],
     align=False,
 )
@@ -110,6 +113,26 @@ PAIR: Final = np.dtype(
         ("last_prev", "<u4"),
         ("flags", "<u2"),
         ("signs", "<u2"),  # low SIGN_BITS: Sign bits of its messages so far; above: how many, MOST_MESSAGES at most
+    ],
+    align=False,
+)
+
+
+SLOTS: Final = 8
+CALLERS: Final = np.dtype(
+    [
+        ("actor", "<u4", (SLOTS,)),  # lower half of the hash, the newest call first; 0: none from here on
+        ("at", "<u4", (SLOTS,)),  # epoch seconds
+        ("suspicion", "u1", (SLOTS,)),  # of the actor, when it called
+        ("target", "<u4"),  # whose callers; in a free block: the next free one
+    ],
+    align=False,
+)
+TIES: Final = np.dtype(
+    [
+        ("other", "<u4", (SLOTS,)),  # lower half of another actor's hash
+        ("count", "<u2", (SLOTS,)),  # targets shared, a lower bound; 0: an empty place
+        ("since", "<u4"),  # the last halving, epoch seconds; in a free table: the next free one
     ],
     align=False,
 )
@@ -153,7 +176,12 @@ class _Vars(NamedTuple):
     TICK_WIDTH: int = 34
     TEXT_EVENTS: int = 35  # bytes of event ids in the arena that contacts refer to
     SILENT: int = 36  # the contact whose row of silence is to be written next, or NIL
-    SIZE: int = 40
+    CALLERS_TOP: int = 37
+    CALLERS_FREE: int = 38
+    TIES_TOP: int = 39
+    TIES_FREE: int = 40
+    ERASED: int = 41  # accounts that callers and ties are still to forget
+    SIZE: int = 48
 
 
 Var: Final = _Vars()
@@ -188,6 +216,11 @@ FEATURES: Final = np.dtype(
         ("target_age", "u1"),  # as the account's shard knows it
         ("what", "u1"),  # OUTCOME, FIRST, SILENCE or SIGNED
         ("messages", "u1"),  # the account's to this target so far, MOST_MESSAGES at most
+        # others who reach for the same targets (see `graph.callers`)
+        ("callers", "u1"),  # first contact: others who called on the target in the last 7 days, SLOTS at most
+        ("suspects", "u1"),  # ... of whom were under suspicion
+        ("shared", "u1"),  # the most targets that the account shares with one other actor, at least; 255 at most
+        ("sharers", "u1"),  # others with whom it shares three or more
     ],
     align=False,
 )
@@ -204,6 +237,10 @@ class State(NamedTuple):
     counts: NDArray[np.uint32]  # (activity rows, len(COLUMNS))
     owner: NDArray[np.uint32]  # activity row -> account; in a free row: the next free one
     newest: NDArray[np.uint32]  # activity row -> newest contact
+    ties_of: NDArray[np.uint32]  # activity row -> table of ties, or NIL
+    ties: NDArray[np.void]  # TIES
+    callers: NDArray[np.void]  # CALLERS
+    erased: NDArray[np.uint32]  # the first Var.ERASED: lower halves of hashes
     pairs: NDArray[np.void]  # PAIR
     pair_index: NDArray[np.uint32]  # (power of two,)
     pool: NDArray[np.uint32]  # neighbour lists
@@ -222,7 +259,7 @@ BUCKET_BITS: Final = 16  # a bucket is 65.5 s
 BUCKETS: Final = 1 << 16  # 49.7 days
 
 MAX_HORIZON: Final = 45 * DAY
-LARGE: Final = 1 << 22
+LARGE: Final = 1 << 18
 
 
 def create(
@@ -267,7 +304,8 @@ def create(
     scalars[Var.CLOCK] = scalars[Var.TICK] = -1
     scalars[Var.TICK_WIDTH] = tick
     scalars[Var.LATENESS], scalars[Var.MAX_JUMP], scalars[Var.WITHDRAWAL] = lateness, max_jump, withdrawal
-    for head in (Var.ACCOUNTS_FREE, Var.PAIRS_FREE, Var.ACTIVITY_FREE, Var.SILENT):
+    frees = (Var.ACCOUNTS_FREE, Var.PAIRS_FREE, Var.ACTIVITY_FREE, Var.CALLERS_FREE, Var.TIES_FREE)
+    for head in (*frees, Var.SILENT):
         scalars[head] = NIL
     widths = [HOUR, answer_time, DAY, week, HOUR, DAY, week, horizon]
     slots = 1 << (4 * accounts - 1).bit_length()
@@ -279,6 +317,10 @@ def create(
         counts=np.zeros((accounts, len(COLUMNS)), np.uint32),
         owner=np.zeros(accounts, np.uint32),
         newest=np.zeros(accounts, np.uint32),
+        ties_of=np.zeros(accounts, np.uint32),
+        ties=np.zeros(1, TIES),
+        callers=np.zeros(1, CALLERS),
+        erased=np.zeros(1, np.uint32),
         pairs=np.zeros(accounts, PAIR),
         pair_index=np.full(slots, NIL, np.uint32),
         pool=np.zeros(8 * accounts, np.uint32),
@@ -294,15 +336,17 @@ def create(
     )
 
 
-def grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
+def grown(array: NDArray[Any], needed: int, part: int = 8) -> NDArray[Any]:
     """Return `array` with room for `needed` rows: itself, or a longer copy.
 
-    A small array grows by half, one of `LARGE` bytes and more by an eighth: copying then costs some 100 ns a row
-    over an array's life, and the room left over stays within an eighth of what is held.
+    A small array grows by half, one of `LARGE` bytes and more by a `part` (an eighth): copying then costs some 100 ns a
+    row over an array's life, and the room left over stays within an eighth of what is held.
     """
     have = len(array)
     if needed <= have:
         return array
-    longer = np.zeros((max(needed, have + have // (2 if array.nbytes < LARGE else 8)), *array.shape[1:]), array.dtype)
+    longer = np.zeros(
+        (max(needed, have + have // (2 if array.nbytes < LARGE else part)), *array.shape[1:]), array.dtype
+    )
     longer[:have] = array
     return longer

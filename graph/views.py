@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import networkx as nx
 import numpy as np
 
 from graph.batch import AgeBand, Role
+from graph.callers import halvings
 from graph.shard import Shard
-from graph.state import CONTACT, LIVE, NIL, STRANGER, Var
+from graph.state import CONTACT, LIVE, NIL, STRANGER, WINDOWS, Var
 
 __all__ = [
     "FLAG_NAMES",
+    "Caller",
+    "callers_of",
     "clustering",
     "co_targets",
     "contacts_graph",
@@ -27,7 +30,9 @@ __all__ = [
     "evidence",
     "friends_graph",
     "friends_of",
+    "named",
     "recent_contacts",
+    "ties_of",
 ]
 
 FLAG_NAMES: Final = (
@@ -175,6 +180,62 @@ def clustering(shard: Shard, row: int) -> float:
     account = shard.state.accounts[row]
     friends = int(account["friends"])
     return 0.0 if friends < 2 else 2.0 * int(account["triangles"]) / (friends * (friends - 1))
+
+
+class Caller(NamedTuple):
+    """A first contact with a stranger, as the shard of its target keeps it.
+
+    Attributes
+    ----------
+    actor : int
+        The lower half of the actor's hash.
+    at : int
+        Epoch ms, whole seconds.
+    suspicion : int
+        Of the actor at that time.
+    """
+
+    actor: int
+    at: int
+    suspicion: int
+
+
+def callers_of(shard: Shard, row: int) -> list[Caller]:
+    """Return who contacted an account as a stranger in the last 7 days: the newest arrivals, `SLOTS` at most."""
+    s = shard.state
+    block = int(s.accounts["callers"][row])
+    if block == NIL:
+        return []
+    since = (shard.clock - WINDOWS["7d"]) // 1000
+    held = zip(*(s.callers[name][block].tolist() for name in ("actor", "at", "suspicion")), strict=True)
+    return [Caller(actor, at * 1000, suspicion) for actor, at, suspicion in held if actor and at > since]
+
+
+def ties_of(shard: Shard, row: int) -> dict[int, int]:
+    """Return other actors whom an account met at its targets, with how many targets they share, at least.
+
+    By the lower half of their hash, the closest first: they may be another shard's (see `graph.callers`).
+    """
+    s = shard.state
+    activity = int(s.accounts["activity"][row])
+    table = NIL if activity == NIL else int(s.ties_of[activity])
+    if table == NIL:
+        return {}
+    times = int(halvings(s, table))
+    counts = zip(s.ties["other"][table].tolist(), (s.ties["count"][table] >> times).tolist(), strict=True)
+    return dict(sorted(((other, count) for other, count in counts if count), key=lambda tie: (-tie[1], tie[0])))
+
+
+def named(shard: Shard, halves: Iterable[int]) -> dict[int, str]:
+    """Return the ids of accounts that stand as lower halves of their hashes, as far as this shard knows them.
+
+    Reads all accounts, once.
+    """
+    wanted = set(halves)
+    accounts = shard.state.accounts[: int(shard.state.vars[Var.ACCOUNTS_TOP])]
+    low = (accounts["hash"] & np.uint64(NIL)).astype(np.uint32)
+    rows = np.flatnonzero(np.isin(low, list(wanted)) & (accounts["state"] == LIVE)).tolist()
+    return {int(low[row]): shard.name(row) for row in rows}
 
 
 def co_targets(shard: Shard, row: int) -> dict[int, int]:

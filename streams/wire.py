@@ -16,7 +16,7 @@ from graph.message import ASK, Kind, Message
 
 __all__ = ["WireError", "pack", "unpack"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class WireError(ValueError):

@@ -13,7 +13,7 @@ from graph.batch import NO_ROLES, NO_TIME, NOT_GIVEN, EventKind
 from graph.check import problems
 from graph.shard import Settings, Shard, Tick
 from graph.state import ALL_SIGNS, COLUMNS, DAY, FEATURES, HOUR, NIL, SIGN_BITS, SILENCE, WINDOWS, Var
-from graph.views import evidence
+from graph.views import callers_of, evidence, ties_of
 from tests.graph.build import START, Event, batch_of, hash_of
 from tests.graph.model import MASKS, Model, Row, account_state
 
@@ -140,6 +140,13 @@ class Pair:
             "evidence": {m: evidence(self.shard, int(row["pair"]), since=since, mask=m, limit=3) for m in masks},
         }
 
+    def suspect(self, name: str, value: int) -> None:
+        """Set an account's suspicion, if there is such an account."""
+        row = self.shard.find(hash_of(name))
+        if row is not None:
+            self.shard.set_suspicion(np.array([row], np.uint32), np.array([value], np.uint8))
+            self.model.accounts[name].suspicion = value
+
     def compare(self) -> None:
         """Compare all that both hold."""
         shard, model = self.shard, self.model
@@ -181,7 +188,9 @@ class Pair:
             )
             p = int(pair["earlier"])
         return {
-            **{name: int(account[name]) for name in ("age", "age_source", "roles", "created", "seen")},
+            **{name: int(account[name]) for name in ("age", "age_source", "roles", "created", "seen", "suspicion")},
+            "callers": [(caller.actor, caller.at // 1000, caller.suspicion) for caller in callers_of(shard, row)],
+            "ties": ties_of(shard, row),
             "friends": sorted(shard.name(friend) for friend in friends),
             "triangles": int(account["triangles"]),
             "counts": shard.counts(row),

@@ -7,7 +7,6 @@ the clock, the facts of accounts and what happened to a contact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import networkx as nx
@@ -15,7 +14,8 @@ import networkx as nx
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
 from graph.shard import Settings
 from graph.state import COLUMNS, FIRST, OUTCOME, SIGNED, SILENCE, WINDOWS
-from tests.graph.build import Event
+from tests.graph.build import Event, hash_of
+from tests.graph.records import WEEK, Account, Caller, Contact, Row, Ties
 from tests.graph.timekeeper import Timekeeper
 
 K = EventKind
@@ -33,59 +33,6 @@ YEARS = (0.0, 11.0, 14.0, 16.5, 19.0, 30.0)
 MASKS = (1, 2, 4, 7)
 
 
-@dataclass
-class Account:
-    """What is known of an account itself."""
-
-    id: str
-    age: int = 0
-    age_source: int = 0
-    roles: int = 0
-    created: int = 0
-    seen: int = 0
-    alive: bool = True
-
-
-@dataclass(eq=False)
-class Contact:
-    """What one actor did towards one target, and what came of it."""
-
-    actor: Account
-    target: Account
-    first: int
-    last: int
-    number: int  # in order of arrival
-    event: str = ""
-    marks: set[str] = field(default_factory=set)  # all of FLAGS but "ignored", and contact, lone
-    cancelled_at: int | None = None
-    signs: int = 0
-    messages: int = 0
-
-
-@dataclass
-class Row:
-    """What `graph.state.FEATURES` should say."""
-
-    source: int
-    account: str
-    kind: int
-    time: int
-    what: int
-    counts: dict[str, int]
-    friends: int
-    triangles: int
-    created: int
-    mutual: int
-    roles: int
-    flags: int
-    age: int
-    target_age: int
-    signs: int
-    new_signs: int
-    messages: int
-    evidence: dict[int, tuple[list[str], list[str]]]  # by mask of flags
-
-
 class Model(Timekeeper):
     """One shard, by definition."""
 
@@ -97,6 +44,7 @@ class Model(Timekeeper):
         self.friends: nx.Graph = nx.Graph()
         self.contacts: dict[tuple[int, int], Contact] = {}  # by the identities of the two accounts
         self.number = 0
+        self.erased: set[str] = set()
 
     # what it says of an account
 
@@ -235,8 +183,29 @@ class Model(Timekeeper):
         if answered:
             made.marks.add("replied")
         self.counters["first"] += 1
-        rows.append(self.row(source, e, a, time, made, FIRST, mutual=mutual, new_signs=made.signs))
+        found, again = self.call(a, b, time, "stranger" in made.marks)
+        if "stranger" in made.marks and found and not again:
+            a.ties = a.ties or Ties(self.last_halving(a))
+            a.ties.meet([caller.actor for caller in found], self.clock)
+        row = self.row(source, e, a, time, made, FIRST, mutual=mutual, new_signs=made.signs)
+        row.callers = len(found)
+        row.suspects = sum(caller.suspicion > 0 for caller in found)
+        rows.append(row)
         return rows
+
+    def last_halving(self, a: Account) -> int:
+        """Return when the ties of an account were to be halved last: at a moment of the week that is its own."""
+        now = self.clock // 1000
+        return now - (now - (hash_of(a.id) & 0xFFFFFFFF)) % WEEK
+
+    def call(self, a: Account, b: Account, time: int, enter: bool) -> tuple[list[Caller], bool]:
+        """Return who else called on `b` within a week, and whether `a` did; enter the call of `a`."""
+        since = (self.clock - WINDOWS["7d"]) // 1000
+        held = [caller for caller in b.callers if caller.at > since]
+        if enter:
+            others = [caller for caller in b.callers if caller.actor != a.id]
+            b.callers = [Caller(a.id, time // 1000, a.suspicion), *others][:8]
+        return [caller for caller in held if caller.actor != a.id], any(caller.actor == a.id for caller in held)
 
     def hear(self, contact: Contact, e: Event) -> None:
         """Note a message of a contact."""
@@ -279,6 +248,7 @@ class Model(Timekeeper):
         row = self.row(source, e, account, time, None, OUTCOME)
         for key in [key for key, c in self.contacts.items() if c.actor is account]:
             del self.contacts[key]
+        self.erased.add(account.id)
         if account.id in self.friends:
             self.friends.remove_node(account.id)
         account.alive = False
@@ -320,6 +290,7 @@ class Model(Timekeeper):
         """Return the features of an account as they stand."""
         newest = next(iter(self.chain(about)), None)
         since = self.next_tick - WINDOWS["7d"]
+        ties = about.ties.faded(self.clock) if about.ties else {}
         return Row(
             source=source,
             account=about.id,
@@ -338,6 +309,10 @@ class Model(Timekeeper):
             signs=c.signs if c is not None else 0,
             new_signs=new_signs,
             messages=min(c.messages, 127) if c is not None else 0,
+            callers=0,
+            suspects=0,
+            shared=max(ties.values(), default=0),
+            sharers=sum(count >= 3 for count in ties.values()),
             evidence={mask: self.evidence(newest, since=since, mask=mask, limit=3) for mask in MASKS},
         )
 
@@ -362,6 +337,18 @@ class Model(Timekeeper):
                 del self.contacts[key]
             if contact.first <= clock - WINDOWS["7d"]:
                 contact.event = ""  # no longer wanted as evidence
+        active = {id(contact.actor) for contact in self.contacts.values()}
+        for account in self.accounts.values():
+            if id(account) not in active:
+                account.ties = None
+
+    def tick(self) -> None:
+        """Do what is done at a tick."""
+        for account in self.accounts.values():
+            account.callers = [caller for caller in account.callers if caller.actor not in self.erased]
+            if account.ties:
+                account.ties.counts = {n: c for n, c in account.ties.counts.items() if n not in self.erased}
+        self.erased = set()
 
     def rebase(self, clock: int) -> None:
         """Set the clock back."""
@@ -372,6 +359,7 @@ class Model(Timekeeper):
                 contact.cancelled_at = min(contact.cancelled_at, clock)
         for account in self.accounts.values():
             account.seen = min(account.seen, clock // 1000)
+            account.callers, account.ties = [], None
 
     # upkeep
 
@@ -406,6 +394,8 @@ class Model(Timekeeper):
 def account_state(model: Model, name: str) -> dict[str, Any]:
     """Return everything that is to be compared of one account."""
     account = model.accounts[name]
+    since = (model.clock - WINDOWS["7d"]) // 1000
+    ties = account.ties.faded(model.clock) if account.ties else {}
     return {
         "age": account.age,
         "age_source": account.age_source,
@@ -415,6 +405,9 @@ def account_state(model: Model, name: str) -> dict[str, Any]:
         "friends": sorted(model.friends[name]) if name in model.friends else [],
         "triangles": model.triangles(account),
         "counts": model.counts(account),
+        "suspicion": account.suspicion,
+        "callers": [(hash_of(c.actor) & 0xFFFFFFFF, c.at, c.suspicion) for c in account.callers if c.at > since],
+        "ties": {hash_of(name) & 0xFFFFFFFF: count for name, count in ties.items()},
         "contacts": [
             (c.target.id if c.target.alive else "", c.first, c.last, model.flags(c), c.signs, c.messages, c.event)
             for c in model.chain(account)

@@ -14,6 +14,7 @@ from graph.message import split_events
 from graph.node import Node
 from graph.shard import Rows, Settings, Shard
 from graph.state import FEATURES
+from graph.views import callers_of, ties_of
 from streams.wire import pack, unpack
 from tests.graph.build import Event, batch_of
 
@@ -54,7 +55,8 @@ def content(shards: Iterable[Shard]) -> dict[str, Any]:
             facts = {name: int(account[name]) for name in ("age", "roles", "created", "triangles")}
             counts = shard.counts(row)
             if friends or contacts or any(facts.values()):
-                found[shard.name(row)] = {**facts, "friends": friends, "counts": counts, "contacts": contacts}
+                met = {"callers": callers_of(shard, row), "ties": ties_of(shard, row)}
+                found[shard.name(row)] = {**facts, "friends": friends, "counts": counts, "contacts": contacts, **met}
     return found
 
 

@@ -14,8 +14,8 @@ from graph.check import problems
 from graph.rows import ROOM
 from graph.shard import Rows, Settings, Shard
 from graph.state import FEATURES, WINDOWS
-from graph.views import evidence
-from tests.graph.build import Event, batch_of
+from graph.views import callers_of, evidence, ties_of
+from tests.graph.build import Event, batch_of, hash_of
 from tests.graph.compare import SETTINGS, events_from
 
 NAMES = [name for name in FEATURES.names or () if name not in ("source", "account", "pair")]
@@ -32,6 +32,7 @@ def outcome(
         for step in shard.process(batch_of(events[at : at + size])):
             if not isinstance(step, Rows):
                 found.append(("tick", step.time))
+                suspect(shard, step.time)
                 continue
             since = shard.next_tick - WINDOWS["7d"]
             for row in step.table:
@@ -41,12 +42,25 @@ def outcome(
     return found, held(shard), shard
 
 
+def suspect(shard: Shard, time: int) -> None:
+    """Put some accounts under suspicion, and take it from others, by their names and the time."""
+    rows = np.flatnonzero(shard.state.accounts["state"] == 1)
+    values = [(hash_of(shard.name(row)) ^ time // 1000) % 3 for row in rows.tolist()]
+    shard.set_suspicion(rows.astype(np.uint32), np.array(values, np.uint8))
+
+
 def held(shard: Shard) -> dict[str, Any]:
     """Return what a shard holds of each account."""
     rows = np.flatnonzero(shard.state.accounts["state"] == 1).tolist()
-    facts = ("seen", "created", "friends", "triangles", "roles", "age", "age_source")
+    facts = ("seen", "created", "friends", "triangles", "roles", "age", "age_source", "suspicion")
     return {
-        shard.name(row): (shard.counts(row), [int(shard.state.accounts[name][row]) for name in facts]) for row in rows
+        shard.name(row): (
+            shard.counts(row),
+            [int(shard.state.accounts[name][row]) for name in facts],
+            callers_of(shard, row),
+            ties_of(shard, row),
+        )
+        for row in rows
     }
 
 

@@ -27,16 +27,16 @@ import graph.message
 from detectors.engine import Engine
 from detectors.policy import default_policy
 from graph.batch import NOT_GIVEN, EventKind
-from graph.check import problems
 from graph.message import owner_of, split_events
-from graph.shard import Rows, Settings, Shard
-from graph.state import CANCELLED, CONTACT, DAY, HOUR, SIGNED, SILENCE
+from graph.shard import Settings, Shard
+from graph.state import CANCELLED, CONTACT, DAY, HOUR
 from simulation.scenarios import build
 from streams.decode import EventDecoder
 from streams.wire import pack, unpack
 from tests.graph.build import START, Event, batch_of, hash_of
 from tests.graph.compare import SETTINGS, events_from
-from tests.graph.shards import NAMES, Cluster, content, local_rows, rows_of
+from tests.graph.lockstep import agree
+from tests.graph.shards import Cluster, content, local_rows
 
 K = EventKind
 SHARDS = (1, 2, 3, 5)
@@ -63,49 +63,12 @@ def in_order(events: list[Event]) -> list[Event]:
     ]
 
 
-KIND, COUNTS, WHAT, TARGET_AGE = (NAMES.index(name) for name in ("kind", "counts", "what", "target_age"))
-
-
-def visible(rows: list[tuple[Any, ...]], shards: int) -> list[tuple[Any, ...]]:
-    """Leave out the mark of an erased account that never did anything, and ages that were not told."""
-    told = (
-        (*row[:TARGET_AGE], 0, *row[TARGET_AGE + 1 :]) if shards > 1 and row[WHAT] in (SILENCE, SIGNED) else row
-        for row in rows
-    )
-    return [row for row in told if row[KIND] != K.ACCOUNT_DELETED or any(row[COUNTS])]
-
-
 def streams(accounts: int, length: int) -> st.SearchStrategy[list[Event]]:
     def build(choices: list[int]) -> list[Event]:
         rest = iter(choices)
         return events_from(lambda n: next(rest, 0) % n, accounts, length)
 
     return st.lists(st.integers(0, 839), max_size=8 * length).map(build)
-
-
-def passing(shard: Shard, upto: int) -> list[tuple[Any, ...]]:
-    """Move a shard's clock to the last tick before `upto`; return the rows on the way."""
-    return [row for step in shard.pass_ticks(upto) if isinstance(step, Rows) for row in rows_of(step.table)]
-
-
-def agree(events: list[Event], shards: int, how: Settings) -> None:
-    """Compare lockstep with one shard by function calls: rows, and at the end all that is held."""
-    one, several = Shard(how), Cluster(shards, how)
-    silences: tuple[list[tuple[Any, ...]], ...] = ([], [])
-    for event in events:
-        want = local_rows(one, [event])
-        several.rows = []
-        several.lockstep([event])
-        for rows, silent in zip((several.rows, want), silences, strict=True):
-            silent += [row for row in rows if row[WHAT] == SILENCE]
-        got = [row for row in several.rows if row[WHAT] != SILENCE]
-        assert visible(got, shards) == visible([row for row in want if row[WHAT] != SILENCE], shards), event
-    silences[0].extend(row for node in several.nodes for row in passing(node.shard, one.clock + how.tick))
-    silences[1].extend(passing(one, one.clock + how.tick))
-    assert sorted(visible(silences[0], shards)) == sorted(visible(silences[1], shards))
-    for node in several.nodes:
-        # a shard lists the friends of its own accounts only
-        assert [found for found in problems(node.shard) if shards == 1 or "does not know it" not in found] == []
 
 
 @settings(max_examples=150, deadline=None)

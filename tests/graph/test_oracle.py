@@ -39,6 +39,7 @@ def check(events: list[Event], which: int, cuts: Callable[[int], int], rows: int
     while at < len(events):
         size = 1 + cuts(6)
         pair.feed(events[at : at + size])
+        pair.suspect(events[at].actor, size % 3)
         pair.compare()
         at += size
     return pair
@@ -111,6 +112,10 @@ class Platform(RuleBasedStateMachine):
     def delivered_again(self, back: int) -> None:
         if self.sent:
             self.pair.feed([self.sent[-1 - back % len(self.sent)]])
+
+    @rule(actor=st.integers(0, 4), value=st.integers(0, 255))
+    def comes_under_suspicion(self, actor: int, value: int) -> None:
+        self.pair.suspect(f"t{actor}", value)
 
     @rule()
     def forgets_the_silent(self) -> None:

@@ -88,6 +88,7 @@ class Timekeeper:
         width = self.settings.tick
         while self.next_tick <= goal:
             self.move(max(self.clock, self.next_tick))
+            self.tick()
             self.ticks.append(self.next_tick)
             if self.next_tick > emptied:
                 self.next_tick = max(self.next_tick + width, goal // width * width)
@@ -100,6 +101,10 @@ class Timekeeper:
 
     def move(self, clock: int) -> None:
         """Move the clock forward."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """Do what is done at a tick."""
         raise NotImplementedError
 
     def set_clock(self, clock: int) -> None:
