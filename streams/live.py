@@ -118,6 +118,11 @@ class LiveShard:
         self._anchor = anchor
         self._counted = {which: self.node.shard.counter(which) for which in self._counted}
 
+    def stand_in(self) -> None:
+        """Go on as the worker's own: everything so far was sent by another worker, and counted there."""
+        self._sent_before = self.position
+        self._counted = {which: self.node.shard.counter(which) for which in self._counted}
+
     def sent_until(self) -> int:
         """Return the offset before which every record's consequences have arrived where they belong."""
         return max(self._sent_before, self.sent.committable or 0)

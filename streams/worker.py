@@ -48,6 +48,7 @@ from streams.options import latest_plausible, read_policy, read_time
 from streams.process import check_port, check_snapshots, end_at_once, set_up_logging
 from streams.settings import KafkaSettings, parse_duration
 from streams.snapshots import SnapshotSettings
+from streams.standby import Standby
 from streams.topics import ensure_topics
 from streams.transport import APP_SETTINGS, Batch, batched_topic
 from streams.warm import exercise
@@ -63,6 +64,7 @@ BREATH: Final = 0.05
 """Seconds an agent works before it lets others have the event loop."""
 STOP_SNAPSHOTS: Final = 20.0
 """Seconds that a worker which is told to stop takes for its last snapshots."""
+SESSION_TIMEOUT: Final = 10.0
 Job = Callable[..., Coroutine[Any, Any, None]]
 
 
@@ -77,6 +79,10 @@ class Worker:
         Partitions of the exchange topic.
     snapshots : SnapshotSettings, optional
         Where snapshots go, and how often; none by default.
+    standby : bool
+        Whether to follow the shards of other workers.
+    session_timeout : float
+        Seconds after which the group gives the shards of a worker that is not heard to others.
     raise_after : int
         Flags before this event time, epoch ms, are not sent.
     host, port
@@ -90,6 +96,8 @@ class Worker:
         shards: int,
         *,
         snapshots: SnapshotSettings | None = None,
+        standby: bool = False,
+        session_timeout: float = SESSION_TIMEOUT,
         raise_after: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -105,12 +113,14 @@ class Worker:
         self.health = HealthServer(
             self.metrics, last_poll=lambda: self.last_beat, not_ready=self.not_ready, host=host, port=port
         )
+        self.session_timeout = session_timeout
         self.last_beat = time.monotonic()
         self.assigned = False
         self._sending: set[asyncio.Task[None]] = set()
         self._bringing: dict[int, asyncio.Task[None]] = {}
         self._mine: set[int] = set()
         self.keeper = Keeper(settings, snapshots or SnapshotSettings(), self._make_shard, shards, self.metrics)
+        self.standby = Standby(settings, shards, self.keeper, self._others) if standby else None
         self._datadir = tempfile.mkdtemp(prefix="kithwatch-")  # Faust wants one; nothing of ours is in it
         self.app = self._make_app()
 
@@ -121,8 +131,8 @@ class Worker:
             broker=self.settings.faust_url,
             broker_credentials=self.settings.security.faust_credentials(),
             broker_commit_interval=1.0,
-            broker_session_timeout=10.0,
-            broker_heartbeat_interval=2.0,
+            broker_session_timeout=self.session_timeout,
+            broker_heartbeat_interval=self.session_timeout / 5,
             broker_rebalance_timeout=30.0,
             consumer_max_fetch_size=4 << 20,
             web_enabled=False,
@@ -179,10 +189,15 @@ class Worker:
         self.assigned = True
         log.info("Shards of this worker: %s", sorted(mine) or "none")
 
+    def _others(self) -> set[int]:
+        """Return the shards to follow: those of other workers, as far as is known."""
+        return set(range(self.shards)) - self._mine - self._bringing.keys() if self.assigned else set()
+
     async def _bring(self, index: int) -> None:
         """Restore a shard, and begin to read its log."""
         try:
-            shard = await self.keeper.restore(index)
+            shard = self.standby.release(index, self.metrics) if self.standby else None
+            shard = shard or await self.keeper.restore(index)
             if index not in self._mine:
                 return  # taken away meanwhile
             self.live[index] = shard
@@ -227,9 +242,13 @@ class Worker:
         )
         await self.producer.start()
         await self.health.start()
+        if self.standby is not None:
+            self.standby.start()
 
     async def close(self) -> None:
         """Finish what is being sent, then let go of the broker."""
+        if self.standby is not None:
+            await self.standby.stop()
         if self._sending:
             await asyncio.wait(self._sending, timeout=10.0)
         await self.keeper.finish(self.live, patience=STOP_SNAPSHOTS)
@@ -376,6 +395,14 @@ class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy f
 @click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
 @click.option("--snapshots", metavar="URL", help="Folder or fsspec URL; default $KITHWATCH_SNAPSHOTS; none: keep none.")
 @click.option("--snapshot-every", default="5m", show_default=True, metavar="TIME", help="Between two of a shard.")
+@click.option("--standby", is_flag=True, help="Follow the shards of other workers, to go on at once if they end.")
+@click.option(
+    "--session-timeout",
+    type=click.FloatRange(6.0, 300.0),
+    default=SESSION_TIMEOUT,
+    show_default=True,
+    help="Seconds after which a worker that is not heard loses its shards. Brokers allow 6 and more.",
+)
 @click.option("--raise-after", metavar="TIME", help="Send no flag before this event time (for loading history).")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="Where metrics and health are served.")
 @click.option("--health-port", default=0, type=click.IntRange(0, 65535), help="0 (the default) chooses a free port.")
@@ -386,6 +413,8 @@ def worker(
     policy_path: str | None,
     snapshots: str | None,
     snapshot_every: str,
+    standby: bool,
+    session_timeout: float,
     raise_after: str | None,
     health_host: str,
     health_port: int,
@@ -411,6 +440,8 @@ def worker(
         policy,
         plan.shards,
         snapshots=keeping,
+        standby=standby,
+        session_timeout=session_timeout,
         raise_after=read_time(raise_after, "--raise-after"),
         host=health_host,
         port=health_port,

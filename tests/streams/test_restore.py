@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -149,3 +150,30 @@ def test_a_snapshot_of_another_topic_is_set_aside(place: Place, tmp_path: Path) 
         worker.stop()
     assert "is of another topic than the one there is: set aside" in (tmp_path / "other").read_text()
     assert [path.suffix for path in elsewhere.iterdir()].count(".other-log") == 1
+
+
+def test_a_standby_goes_on_from_its_replica(place: Place, tmp_path: Path) -> None:  # noqa: F811
+    if not wants_apache_kafka():
+        pytest.skip("the embedded broker never takes over from a killed member")
+    settings = place(1)
+    ensure_topics(settings, input_partitions=1)
+    lines = demo_lines()
+    run, wanted = replayed(lines)
+    records = [(settings.topics.messages, line) for _, line in lines]
+    half = len(records) // 2
+    options = ("--standby", "--snapshots", "none", "--session-timeout", "6")
+    with running(settings, tmp_path / "one", *options) as one, running(settings, tmp_path / "two", *options) as two:
+        wait_for(lambda: one.ready()[0] and two.ready()[0], "not ready")
+        send(settings, records[:half])
+        wait_for(lambda: taken(one) + taken(two) >= half, "events were not taken")
+        owner, other = (one, two) if taken(one) else (two, one)
+        time.sleep(4)  # not to pass, but to have something in the replica
+        owner.kill()
+        wait_for(lambda: other.ready()[0] and other.metric("kithwatch_shard_contacts") > 0, "not taken over")
+        send(settings, records[half:])
+        wait_for(lambda: other.metric("kithwatch_shard_contacts") == run.shard.contacts, "contacts are missing")
+        flags = [record.value for record in read(settings, settings.topics.flags, len(wanted))]
+    assert newest(flags) == newest(wanted)
+    assert set(flags) == set(wanted)
+    (line,) = [line for line in other.log.read_text().splitlines() if "goes on from its replica at offset" in line]
+    assert int(line.rsplit(" ", 1)[1]) > 0
