@@ -17,7 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 COMMANDS: Final = {
     "demo": "streams.demo:demo",
-    "worker": "streams.worker:worker",
+    "worker": "streams.worker_command:worker",
     "replay": "streams.replay:replay",
     "simulate": "simulation.command:simulate",
     "evaluate": "streams.evaluate:evaluate",

@@ -18,17 +18,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import logging
 import shutil
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-import click
 import faust
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -37,24 +34,22 @@ from faust.types import TP
 from detectors.policy import Policy
 from graph.batch import EventKind
 from graph.message import split_events
-from streams.cli import UserError
 from streams.deadletters import dead_letter
 from streams.decode import EventDecoder
 from streams.health import HealthServer
 from streams.keeper import Keeper
 from streams.live import LiveShard
 from streams.metrics import EVENT_TYPES, Metrics, reason_class
-from streams.options import latest_plausible, read_policy, read_time
-from streams.process import check_port, check_snapshots, end_at_once, set_up_logging
-from streams.settings import KafkaSettings, parse_duration
+from streams.options import latest_plausible
+from streams.process import end_at_once
+from streams.settings import KafkaSettings
 from streams.snapshots import SnapshotSettings
 from streams.standby import Standby
-from streams.topics import ensure_topics
+from streams.timestamps import rfc3339
 from streams.transport import APP_SETTINGS, Batch, batched_topic
-from streams.warm import exercise
 from streams.wire import pack
 
-__all__ = ["Worker", "worker"]
+__all__ = ["SESSION_TIMEOUT", "Worker"]
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +60,8 @@ BREATH: Final = 0.05
 STOP_SNAPSHOTS: Final = 20.0
 """Seconds that a worker which is told to stop takes for its last snapshots."""
 SESSION_TIMEOUT: Final = 10.0
+BACKLOG: Final = 20_000
+"""Records to read that are worth a word in the log."""
 Job = Callable[..., Coroutine[Any, Any, None]]
 
 
@@ -116,6 +113,7 @@ class Worker:
         self.session_timeout = session_timeout
         self.last_beat = time.monotonic()
         self.assigned = False
+        self._said = -60.0
         self._sending: set[asyncio.Task[None]] = set()
         self._bringing: dict[int, asyncio.Task[None]] = {}
         self._mine: set[int] = set()
@@ -371,87 +369,17 @@ class Worker:
             if end is not None and at is not None:
                 lag[tp.topic, tp.partition] = end - at
         self.metrics.set_lag(lag)
+        self._say_how_far(sum(lag.values()))
         for name in ("mass_add", "minor_targeting"):
             is_open = any(shard.engine.ledger.circuit_open(name) for shard in self.live.values())
             self.metrics.set_circuit(name, is_open)
 
-
-class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy follows here
-    """Runs a worker until it is told to stop."""
-
-    def __init__(self, worker: Worker, **options: Any) -> None:
-        super().__init__(worker.app, **options)
-        self.worker = worker
-
-    async def on_stop(self) -> None:
-        """Finish sending before the app goes."""
-        await self.worker.close()
-        await super().on_stop()
-
-
-@click.command()
-@click.option("--bootstrap", metavar="HOST:PORT", help="Brokers; default $KITHWATCH_BOOTSTRAP or localhost:9092.")
-@click.option("--shards", type=click.IntRange(1, 4096), help="Shards, if the exchange topic is yet to be made.")
-@click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
-@click.option("--snapshots", metavar="URL", help="Folder or fsspec URL; default $KITHWATCH_SNAPSHOTS; none: keep none.")
-@click.option("--snapshot-every", default="5m", show_default=True, metavar="TIME", help="Between two of a shard.")
-@click.option("--standby", is_flag=True, help="Follow the shards of other workers, to go on at once if they end.")
-@click.option(
-    "--session-timeout",
-    type=click.FloatRange(6.0, 300.0),
-    default=SESSION_TIMEOUT,
-    show_default=True,
-    help="Seconds after which a worker that is not heard loses its shards. Brokers allow 6 and more.",
-)
-@click.option("--raise-after", metavar="TIME", help="Send no flag before this event time (for loading history).")
-@click.option("--health-host", default="127.0.0.1", show_default=True, help="Where metrics and health are served.")
-@click.option("--health-port", default=0, type=click.IntRange(0, 65535), help="0 (the default) chooses a free port.")
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
-def worker(
-    bootstrap: str | None,
-    shards: int | None,
-    policy_path: str | None,
-    snapshots: str | None,
-    snapshot_every: str,
-    standby: bool,
-    session_timeout: float,
-    raise_after: str | None,
-    health_host: str,
-    health_port: int,
-    log_level: str,
-) -> None:
-    """Run one worker. Start as many as there are cores or machines: they share the shards among them."""
-    try:
-        settings = KafkaSettings.from_env(bootstrap=bootstrap, shards=shards)
-        keeping = SnapshotSettings.from_env(url=snapshots, every_ms=parse_duration(snapshot_every))
-    except ValueError as problem:
-        raise UserError(str(problem)) from None
-    policy = read_policy(policy_path)
-    plan = ensure_topics(settings)
-    missing = [name for name in settings.topics.inputs if name in plan.missing]
-    if missing:
-        hint = "the platform makes them, or `kithwatch topics --create-inputs`"
-        raise UserError(f"no topic {', '.join(missing)}: {hint}")
-    check_snapshots(settings, keeping)
-    check_port(health_host, health_port)
-    set_up_logging(log_level.upper())
-    made = Worker(
-        settings,
-        policy,
-        plan.shards,
-        snapshots=keeping,
-        standby=standby,
-        session_timeout=session_timeout,
-        raise_after=read_time(raise_after, "--raise-after"),
-        host=health_host,
-        port=health_port,
-    )
-    exercise()  # compiles on a machine's very first start, loads what is compiled on every other
-    # a fetch makes a Python object a record, and they all die young: without this, a tenth of the time goes into
-    # looking at the objects that live
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
-    runner = Runner(made, redirect_stdouts=False, quiet=True, override_logging=False)
-    runner.spinner = None
-    sys.exit(runner.execute_from_commandline())
+    def _say_how_far(self, behind: int) -> None:
+        """Say, every half minute of a backlog, how much of it is left and which event time is reached."""
+        now = time.monotonic()
+        if behind < BACKLOG or now < self._said + 30.0:
+            return
+        self._said = now
+        clocks = [shard.node.shard.clock for shard in self.live.values() if shard.node.shard.clock >= 0]
+        reached = rfc3339(min(clocks)) if clocks else "no event yet"
+        log.info("Behind by %d records; event time reached: %s", behind, reached)
