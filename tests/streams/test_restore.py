@@ -122,7 +122,7 @@ def test_a_snapshot_that_cannot_be_opened_stops_the_worker_and_is_left_alone(
     assert records[-1][1][40:60] not in Path(found.path).read_bytes()
     monkeypatch.delenv("KITHWATCH_SNAPSHOT_KEY")
     with running(settings, tmp_path / "other", "--snapshots", str(folder)) as worker:
-        assert worker.process.wait(30) == 1
+        assert worker.process.wait(120) == 1
     (line,) = [line for line in (tmp_path / "other").read_text().splitlines() if "CRITICAL" in line]
     assert "it is encrypted, and no key is given" in line
     assert "Move it away" in line
