@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -122,24 +122,21 @@ def verify(connection: Connection, key: bytes, *, expect: tuple[int, str] | None
     expected = None if expect is None or (anchor is not None and expect[0] < anchor.seq) else expect
     if expected is not None and expected[0] == seq and expected[1] != previous:
         return 0, Problem(seq, "it is not the record that was written down")
-    for row in _rows(connection):
-        if row.seq != seq + 1:
-            return count, Problem(seq + 1, "missing")
-        told = (row.seq, row.at, row.actor, row.action, row.object, row.detail, row.previous)
-        if row.previous != previous or not hmac.compare_digest(row.hash, _hash(key, told)):
-            return count, Problem(row.seq, "changed")
-        if expected is not None and expected[0] == row.seq and expected[1] != row.hash:
-            return count, Problem(row.seq, "it is not the record that was written down")
-        seq, previous = row.seq, row.hash
-        count += 1
+    query = select(audit).order_by(audit.c.seq).execution_options(yield_per=2000)
+    with connection.execute(query) as rows:
+        for row in rows:
+            if row.seq != seq + 1:
+                return count, Problem(seq + 1, "missing")
+            told = (row.seq, row.at, row.actor, row.action, row.object, row.detail, row.previous)
+            if row.previous != previous or not hmac.compare_digest(row.hash, _hash(key, told)):
+                return count, Problem(row.seq, "changed")
+            if expected is not None and expected[0] == row.seq and expected[1] != row.hash:
+                return count, Problem(row.seq, "it is not the record that was written down")
+            seq, previous = row.seq, row.hash
+            count += 1
     if expected is not None and seq < expected[0]:
         return count, Problem(seq + 1, f"missing: the record {expected[0]} was written down")
     return count, None
-
-
-def _rows(connection: Connection) -> Iterable[Any]:
-    query = select(audit).order_by(audit.c.seq).execution_options(yield_per=2000)
-    return connection.execute(query)
 
 
 def prune(connection: Connection, key: bytes, *, before: int, now: int) -> int:

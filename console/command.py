@@ -64,6 +64,12 @@ class Setup(msgspec.Struct, frozen=True):
 @click.option("--port", default=8080, type=click.IntRange(0, 65535), show_default=True, help="0 takes a free one")
 @click.option("--public-url", metavar="URL", help="address people use, https://…; cookies are then for HTTPS only")
 @click.option("--no-events", is_flag=True, help="do not follow the platform's events of accounts under review")
+@click.option(
+    "--workers",
+    metavar="URL,…",
+    default="",
+    help="workers' health endpoints [env KITHWATCH_CONSOLE_WORKERS]",
+)
 @click.option("--demo", is_flag=True, hidden=True)
 @click.pass_context
 def console(
@@ -76,6 +82,7 @@ def console(
     port: int,
     public_url: str | None,
     no_events: bool,
+    workers: str,
     demo: bool,
 ) -> None:
     """Serve the review console; the subcommands look after people and the audit."""
@@ -102,11 +109,19 @@ def console(
         public_url=public.rstrip("/"),
         oidc=_oidc(os.environ),
         banner=DEMO if demo else "",
+        workers=_addresses(workers or os.environ.get("KITHWATCH_CONSOLE_WORKERS", "")),
         private_webhooks=os.environ.get("KITHWATCH_CONSOLE_PRIVATE_WEBHOOKS") == "1",
     )
     if demo:
         _add_demo_users(service, os.environ["KITHWATCH_CONSOLE_PASSWORD"])
     Server(service, kafka, host=host, port=port, follow=not no_events).run()
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    addresses = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    if wrong := [address for address in addresses if not address.startswith(("http://", "https://"))]:
+        raise UserError(f"--workers: {wrong[0]!r} is no http address")
+    return addresses
 
 
 def _add_demo_users(service: Service, password: str) -> None:

@@ -87,7 +87,7 @@ class Ingest:
             return Taken(0, 0, 0, (), ())
         accounts = {record.account_id: self.pseudonym(record.account_id) for record in records}
         self._identify(connection, records, accounts)
-        numbers, opened = self._cases(connection, records, accounts, now)
+        numbers = self._cases(connection, records, accounts, now)
         known = {
             row["flag_id"]: row for row in _rows_of(connection, flags, flags.c.flag_id, {r.flag_id for r in records})
         }
@@ -110,8 +110,8 @@ class Ingest:
         self._write_contacts(connection, list(reached.values()))
         _count_hours(connection, hours)
         touched = sorted({row["case_id"] for row in merged.values()})
-        reopened = self._refresh(connection, touched, set(opened), now)
-        return Taken(len(records), news, len(opened), tuple(reopened), tuple(touched))
+        opened, reopened = self._refresh(connection, touched, now)
+        return Taken(len(records), news, opened, tuple(reopened), tuple(touched))
 
     def _identify(self, connection: Connection, records: Iterable[Flag], accounts: dict[str, str]) -> None:
         named = dict(accounts)
@@ -123,45 +123,42 @@ class Ingest:
 
     def _cases(
         self, connection: Connection, records: Iterable[Flag], accounts: dict[str, str], now: int
-    ) -> tuple[dict[tuple[str, str], int], list[int]]:
-        """Return the number of each record's case, and the numbers of those that are new."""
+    ) -> dict[tuple[str, str], int]:
+        """Return the number of each record's case, made if need be."""
         first: dict[tuple[str, str], Flag] = {}
         for record in records:
             first.setdefault((accounts[record.account_id], record.role), record)
         numbers = _case_numbers(connection, first)
         fresh = [key for key in first if key not in numbers]
         if not fresh:
-            return numbers, []
-        rows = []
-        for key in fresh:
-            record = first[key]
-            when = epoch_ms(record.raised_at)
-            rows.append(
-                {
-                    "account": key[0],
-                    "role": key[1],
-                    "state": "open",
-                    "severity": 0,
-                    "score": 0.0,
-                    "minors": 0,
-                    "detectors": "",
-                    "shadow": True,
-                    "age_band": "unknown",
-                    "headline": "",
-                    "flags": 0,
-                    "policy_version": record.policy_version,
-                    "first_flag_at": when,
-                    "last_flag_at": when,
-                    "opened_at": now,
-                    "changed_at": now,
-                    "rank": 0.0,
-                    "legal_hold": False,
-                    "version": 0,
-                }
-            )
+            return numbers
+        rows = [self.empty_case(*key, now) for key in fresh]
         connection.execute(insert(cases), rows)
-        made = _case_numbers(connection, fresh)
-        return numbers | made, list(made.values())
+        return numbers | _case_numbers(connection, fresh)
+
+    def empty_case(self, account: str, role: str, now: int) -> Row:
+        """Return a case no flag has said anything about yet: nobody sees it until one does."""
+        return {
+            "account": account,
+            "role": role,
+            "state": "withdrawn",
+            "severity": 0,
+            "score": 0.0,
+            "minors": 0,
+            "detectors": "",
+            "shadow": True,
+            "age_band": "unknown",
+            "headline": "",
+            "flags": 0,
+            "policy_version": "",
+            "first_flag_at": now,
+            "last_flag_at": now,
+            "opened_at": now,
+            "changed_at": now,
+            "rank": 0.0,
+            "legal_hold": False,
+            "version": 0,
+        }
 
     def _merge(self, before: Row | None, record: Flag, case: int) -> Row | None:
         """Return a flag's row after a record; None when the record is no news."""
@@ -235,22 +232,24 @@ class Ingest:
         if rows:
             connection.execute(upsert(connection, contacts).on_conflict_do_nothing(), rows)
 
-    def _refresh(self, connection: Connection, touched: list[int], fresh: set[int], now: int) -> list[int]:
-        """Work out anew what the cases' flags say; return the decided cases that are open again."""
+    def _refresh(self, connection: Connection, touched: list[int], now: int) -> tuple[int, list[int]]:
+        """Work out anew what the cases' flags say; return how many are new, and which are open again."""
         live: defaultdict[int, list[Row]] = defaultdict(list)
         for flag in _rows_of(connection, flags, flags.c.case_id, touched):
             live[flag["case_id"]].append(flag)
-        changed, reopened = [], []
+        changed, reopened, opened = [], [], 0
         for case in _rows_of(connection, cases, cases.c.id, touched):
-            row = self._judge(case, live[case["id"]], now, new=case["id"] in fresh)
+            row = self._judge(case, live[case["id"]], now)
             changed.append(row)
-            if row["reopened_because"] and case["state"] != "open" and row["state"] == "open":
+            if not case["flags"]:
+                opened += 1
+            elif row["reopened_because"] and case["state"] != "open" and row["state"] == "open":
                 reopened.append(case["id"])
         if changed:
             connection.execute(update(cases).where(cases.c.id == bindparam("number")), changed)
-        return reopened
+        return opened, reopened
 
-    def _judge(self, case: Row, own: list[Row], now: int, *, new: bool) -> Row:
+    def _judge(self, case: Row, own: list[Row], now: int) -> Row:
         standing = [flag for flag in own if flag["type"] != "flag.retracted"]
         seen = [flag for flag in standing if not flag["shadow"]] or standing
         top = max(seen or own, key=lambda flag: (flag["peak_severity"], flag["peak_score"], flag["updated_at"]))
@@ -281,10 +280,12 @@ class Ingest:
             "version": case["version"] + 1,
         }
         latest = now + self.rules.deadlines.ms(severity)
-        if new or case["due_at"] is None or severity > case["severity"]:
+        if not case["flags"]:  # nobody has seen it yet
+            row |= {"state": "open", "opened_at": now}
+        if case["due_at"] is None or severity > case["severity"]:
             row["due_at"] = latest if case["due_at"] is None else min(case["due_at"], latest)
         because = _grown(case, row, own)
-        if not standing and case["state"] in OPEN:
+        if not standing and (case["state"] in OPEN or not case["flags"]):
             row["state"] = "withdrawn"
         elif because:
             row |= {"state": "open", "reopened_because": because, "opened_at": now, "due_at": latest}
@@ -295,6 +296,8 @@ class Ingest:
 
 def _grown(case: Row, row: Row, own: list[Row]) -> str | None:
     """Return why a case that was laid aside or decided has to be looked at again."""
+    if not case["flags"]:
+        return None
     if case["state"] == "withdrawn":
         return "a new flag was raised" if any(flag["type"] != "flag.retracted" for flag in own) else None
     if case["state"] in ("held", "waiting"):

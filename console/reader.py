@@ -49,8 +49,8 @@ class Reader(threading.Thread):
     topics : iterable of str
     take : callable
         What to do with a batch.
-    after : callable
-        Called after each batch that was stored.
+    from_end : bool
+        Where to begin at the very first start: with what comes from now on, or with the oldest record there is.
     clock : callable
         Epoch ms.
     """
@@ -62,7 +62,7 @@ class Reader(threading.Thread):
         topics: Iterable[str],
         take: Take,
         *,
-        after: Callable[[], None] = lambda: None,
+        from_end: bool = False,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
         name: str = "reader",
     ) -> None:
@@ -71,7 +71,7 @@ class Reader(threading.Thread):
         self.servers = servers
         self.topics = list(topics)
         self.take = take
-        self.after = after
+        self.from_end = from_end
         self.clock = clock
         self.stopping = threading.Event()
         self.problem: str | None = None
@@ -135,8 +135,19 @@ class Reader(threading.Thread):
                 if (one.topic, one.partition) in known:
                     consumer.seek(one, known[one.topic, one.partition])
                 else:
-                    consumer.seek_to_beginning(one)
+                    self._begin(consumer, one)
         return found
+
+    def _begin(self, consumer: KafkaConsumer, one: TopicPartition) -> None:
+        """Begin a partition that was never read."""
+        if not self.from_end:
+            consumer.seek_to_beginning(one)
+            return
+        consumer.seek_to_end(one)
+        start = consumer.position(one)  # and hold to it, whatever comes before the first record
+        row = {"topic": one.topic, "partition": one.partition, "next_offset": start, "end_offset": start}
+        with self.database.writing() as connection:
+            connection.execute(upsert(connection, offsets).values(**row, read_at=self.clock()).on_conflict_do_nothing())
 
     def _store(self, consumer: KafkaConsumer, polled: dict[TopicPartition, list[Record]]) -> None:
         now = self.clock()
@@ -150,7 +161,6 @@ class Reader(threading.Thread):
                 connection.execute(
                     upsert(connection, refused).values(**where, at=now, reason=reason).on_conflict_do_nothing()
                 )
-        self.after()
 
     def _move(self, connection: Connection, one: TopicPartition, records: list[Record], end: int, now: int) -> None:
         """Move the offset, or raise if another console has moved it."""

@@ -10,34 +10,45 @@ import msgspec
 import uvicorn
 from sqlalchemy import Connection
 
+from console.follow import Follower
 from console.outbox import Publisher
 from console.reader import Reader
 from console.service import Service
+from console.surroundings import take_contexts
+from console.upkeep import Upkeep
 from console.web.app import make_app
 from streams.cli import UserError
+from streams.contexts import Context
 from streams.flags import Flag
 from streams.settings import KafkaSettings
 
 __all__ = ["Server", "take_flags"]
 
 _FLAG: Final = msgspec.json.Decoder(Flag)
+_CONTEXT: Final = msgspec.json.Decoder(Context)
 log = logging.getLogger(__name__)
 
 
-def take_flags(service: Service) -> Any:
-    """Return what the reader of the flag topic does with a batch."""
+def take_flags(service: Service, contexts: str = "") -> Any:
+    """Return what the reader of flags does with a batch; `contexts` is the topic of their surroundings."""
     ingest = service.ingest
 
     def take(connection: Connection, records: list[Any], now: int) -> list[tuple[Any, str]]:
-        good, bad = [], []
+        good: list[Flag] = []
+        beside: list[Context] = []
+        bad = []
         for record in records:
             try:
-                good.append(_FLAG.decode(record.value or b""))
+                if record.topic == contexts:
+                    beside.append(_CONTEXT.decode(record.value or b""))
+                else:
+                    good.append(_FLAG.decode(record.value or b""))
             except msgspec.MsgspecError as problem:
                 bad.append((record, str(problem)[:300]))
         taken = ingest.take(connection, good, now)
         for case in taken.reopened:
             service.note(connection, "system", "case.reopen", f"case:{case}", why="evidence grew")
+        take_contexts(connection, ingest, beside, now)
         return bad
 
     return take
@@ -59,10 +70,20 @@ class Server:
     def __init__(self, service: Service, kafka: KafkaSettings, *, host: str, port: int, follow: bool) -> None:
         self.service = service
         self.host, self.port = host, port
+        topics, clock = kafka.topics, service.clock
+        take = take_flags(service, topics.contexts)
         self.threads: list[Any] = [
-            Reader(service.database, kafka.servers, [kafka.topics.flags], take_flags(service), clock=service.clock),
-            Publisher(service.database, kafka.servers, kafka.topics.dispositions, clock=service.clock),
+            Reader(service.database, kafka.servers, [topics.flags, topics.contexts], take, clock=clock, name="flags"),
+            Publisher(service.database, kafka.servers, topics.dispositions, clock=clock),
+            Upkeep(service),
         ]
+        if follow:
+            follower = Follower(service).take
+            self.threads.append(
+                Reader(
+                    service.database, kafka.servers, topics.inputs, follower, from_end=True, clock=clock, name="events"
+                )
+            )
         service.health = lambda: {thread.name: thread.problem for thread in self.threads}
 
     def run(self) -> None:

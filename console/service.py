@@ -61,6 +61,8 @@ class Service(msgspec.Struct, kw_only=True):
         A line on every page, for the demo.
     private_webhooks
         Whether webhooks may go to addresses of one's own network.
+    workers
+        Addresses of the workers' health endpoints.
     """
 
     database: Database
@@ -73,6 +75,7 @@ class Service(msgspec.Struct, kw_only=True):
     health: Callable[[], dict[str, str | None]] = dict
     banner: str = ""
     private_webhooks: bool = False
+    workers: tuple[str, ...] = ()
 
     @property
     def ingest(self) -> Ingest:

@@ -285,7 +285,7 @@ class Demo:
             self.console.print("starting a worker … (the very first start compiles for about a minute)")
             worker = WorkerProcess(broker.bootstrap, start, folder / "worker.log")
             stack.callback(worker.stop)
-            review = ConsoleProcess(broker.bootstrap, folder)
+            review = ConsoleProcess(broker.bootstrap, folder, f"http://127.0.0.1:{worker.port}")
             stack.callback(review.stop)
             self._wait_for(worker)
             self._wait_for(review)

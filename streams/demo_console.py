@@ -28,9 +28,11 @@ class ConsoleProcess:
         The demo's broker.
     folder : Path
         Where its database and log lie.
+    worker : str
+        Address of the worker's health endpoint.
     """
 
-    def __init__(self, bootstrap: str, folder: Path) -> None:
+    def __init__(self, bootstrap: str, folder: Path, worker: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         # as short as the console takes: it is typed by hand, and gone with the demo
@@ -41,7 +43,7 @@ class ConsoleProcess:
         command = [str(program), "console", "--bootstrap", bootstrap, "--folder", str(folder / "console"), "--demo"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KITHWATCH_CONSOLE_")}
         self.process = subprocess.Popen(  # noqa: S603  # our own program, arguments of our own making
-            [*command, "--port", str(self.port)],
+            [*command, "--port", str(self.port), "--workers", worker],
             stdout=self._file,
             stderr=subprocess.STDOUT,
             env=kept | {"KITHWATCH_CONSOLE_PASSWORD": self.password},

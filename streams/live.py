@@ -19,6 +19,7 @@ from streams.acks import AckedRuns
 from streams.metrics import Metrics, ShardSize, Stage
 from streams.outflow import flag_bytes
 from streams.settings import TopicNames
+from streams.surroundings import context_bytes
 from streams.wire import WireError, pack, unpack
 
 __all__ = ["LiveShard", "anchor_of"]
@@ -77,11 +78,18 @@ class LiveShard:
         repeats = self.node.repeats
         for step in self.node.handle(message, offset):
             if isinstance(step, (Rows, Tick)):
+                flagged: set[str] = set()
                 for record in self.engine.take(step):
                     if aloud:
                         self._count_flag(record)
                         key = record.account_id.encode()
                         found.append((self.topics.flags, flag_bytes(record), {"key": key}))
+                        flagged.add(record.account_id)
+                found.extend(
+                    (self.topics.contexts, context, {"key": account.encode()})
+                    for account in sorted(flagged)
+                    if (context := context_bytes(self.node.shard, account)) is not None
+                )
             elif aloud:
                 for to, out in step:
                     self.metrics.count_exchange(STAGES[out.kind], "sent", len(out.rows))

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from streams.contexts import Context
 from streams.dispositions import Disposition
 from streams.events import KINDS, MAX_RECORD, Event
 from streams.flags import Flag
@@ -34,7 +35,9 @@ def _schema(kind: Any, title: str) -> dict[str, Any]:
 
 
 def _async_api(version: str) -> dict[str, Any]:
-    _, schemas = msgspec.json.schema_components([Event, Flag, Disposition], ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components(
+        [Event, Flag, Context, Disposition], ref_template="#/components/schemas/{name}"
+    )
     messages: dict[str, Any] = {
         event.__name__: {
             "name": event.__struct_config__.tag,
@@ -50,6 +53,13 @@ def _async_api(version: str) -> dict[str, Any]:
         "contentType": "application/json",
         "bindings": {"kafka": {"key": {"type": "string", "description": "The account_id."}}},
         "payload": {"$ref": "#/components/schemas/Flag"},
+    }
+    messages["Context"] = {
+        "name": "context",
+        "summary": (Context.__doc__ or "").strip(),
+        "contentType": "application/json",
+        "bindings": {"kafka": {"key": {"type": "string", "description": "The account_id."}}},
+        "payload": {"$ref": "#/components/schemas/Context"},
     }
     messages["Disposition"] = {
         "name": "disposition",
@@ -88,6 +98,9 @@ def _async_api(version: str) -> dict[str, Any]:
     channels["flags"] = channel(
         "kithwatch.flags", "Leads for reviewers: delivered at least once, idempotent by flag_id.", ["Flag"]
     )
+    channels["contexts"] = channel(
+        "kithwatch.contexts", "The surroundings of flagged accounts, one with every flag: for pictures.", ["Context"]
+    )
     channels["dispositions"] = channel(
         "kithwatch.dispositions",
         "What reviewers decided: delivered at least once, idempotent by disposition_id and type.",
@@ -113,6 +126,7 @@ def _async_api(version: str) -> dict[str, Any]:
                 for name in _INPUTS
             },
             "sendFlags": {"action": "send", "channel": {"$ref": "#/channels/flags"}},
+            "sendContexts": {"action": "send", "channel": {"$ref": "#/channels/contexts"}},
             "sendDispositions": {"action": "send", "channel": {"$ref": "#/channels/dispositions"}},
             "sendDeadLetters": {"action": "send", "channel": {"$ref": "#/channels/deadLetters"}},
         },
@@ -134,6 +148,7 @@ def documents() -> dict[str, str]:
     """Return the text of each file, by its name."""
     event = _schema(Event, "An event, as a platform sends it to kithwatch")
     flag = _schema(Flag, "A flag, as kithwatch sends it out")
+    context = _schema(Context, "The surroundings of a flagged account, as a worker sends them out")
     disposition = _schema(Disposition, "A disposition, as the review console sends it out")
     # the version of the interface, which changes with its meaning and not with every release
     interface = yaml.dump(
@@ -142,6 +157,7 @@ def documents() -> dict[str, str]:
     return {
         "event.schema.json": json.dumps(event, indent=2, ensure_ascii=False) + "\n",
         "flag.schema.json": json.dumps(flag, indent=2, ensure_ascii=False) + "\n",
+        "context.schema.json": json.dumps(context, indent=2, ensure_ascii=False) + "\n",
         "disposition.schema.json": json.dumps(disposition, indent=2, ensure_ascii=False) + "\n",
         "asyncapi.yaml": "# made by `python -m streams.schemas`\n" + interface,
     }

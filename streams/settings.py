@@ -27,12 +27,18 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str = "kithwatch.exchange"
     flags: str = "kithwatch.flags"
     dead_letters: str = "kithwatch.dead-letters"
+    contexts: str = "kithwatch.contexts"
     dispositions: str = "kithwatch.dispositions"
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The platform's topics; their partition counts and keys are its own business."""
         return (self.friend_requests, self.messages, self.accounts)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The topics of kithwatch's own."""
+        return (self.exchange, self.flags, self.contexts, self.dispositions, self.dead_letters)
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ What is chosen, and why:
   760 days are the two years a friendship is remembered without a sign of life, and a month. With snapshots it has to
   reach back to the oldest one that is kept, so that `--retention 14d` leaves two weeks to notice that none are written.
 - Flags are keyed by account, and an account has several flags, so compaction would lose some: `delete`, 90 days.
+- Contexts (the surroundings of flagged accounts) are for the console, which reads them at once: 7 days.
 - Dispositions are what workers learn suppressions from when they start anew: as long as the exchange topic.
 - Dead letters hold the platform's own bytes, so they go after 14 days.
 - All of these count retention from the time of writing (`LogAppendTime`): with the time of the events, loading old
@@ -35,6 +36,7 @@ __all__ = ["TopicPlan", "TopicState", "ensure_topics", "topics"]
 
 CONNECT_MS: Final = 5_000
 FLAG_RETENTION_MS: Final = 90 * DAY_MS
+CONTEXT_RETENTION_MS: Final = 7 * DAY_MS
 DISPOSITION_RETENTION_MS: Final = 760 * DAY_MS
 DEAD_LETTER_RETENTION_MS: Final = 14 * DAY_MS
 
@@ -90,12 +92,13 @@ def ensure_topics(settings: KafkaSettings, *, input_partitions: int | None = Non
     """
     names = settings.topics
     with _admin(settings) as admin:
-        found = _partitions(admin, [*names.inputs, names.exchange, names.flags, names.dispositions, names.dead_letters])
+        found = _partitions(admin, [*names.inputs, *names.own])
         shards = _shards(settings, found)
         replication = settings.replication if settings.replication is not None else -1
         wanted = {
             names.exchange: (shards, _config(settings.retention_ms)),
             names.flags: (shards, _config(FLAG_RETENTION_MS)),
+            names.contexts: (shards, _config(CONTEXT_RETENTION_MS)),
             names.dispositions: (shards, _config(DISPOSITION_RETENTION_MS)),
             names.dead_letters: (1, _config(DEAD_LETTER_RETENTION_MS)),
         }

@@ -1,6 +1,7 @@
 // The pictures of a case: the ego network (Cytoscape.js) and the timeline (uPlot); and reasons that fit the action.
 
 import { dark } from "./app.js";
+import { axisTimes, clock } from "./overview.js";
 
 const ages = { under_13: "#b2182b", "13_15": "#e8743b", "16_17": "#f2b84b", "18_20": "#92c5de", "21_plus": "#4393c3", unknown: "#a7b1bc" };
 const ageNames = { under_13: "under 13", "13_15": "13–15", "16_17": "16–17", "18_20": "18–20", "21_plus": "21 and over", unknown: "age unknown" };
@@ -125,9 +126,9 @@ async function drawTimeline(box) {
       height: 260,
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "UTC"),
       cursor: { drag: { x: true, y: false } },
-      axes: [{ stroke: ink, grid }, { stroke: ink, grid, size: 40 }],
+      axes: [{ stroke: ink, grid, values: axisTimes }, { stroke: ink, grid, size: 40 }],
       scales: { y: { range: (_u, _low, high) => [0, Math.max(high, 1)] } },
-      series: [{ label: "Hour (UTC)" }, ...Object.keys(series).map((name) => ({
+      series: [{ label: "Hour (UTC)", value: (_u, ts) => (ts == null ? "–" : clock(ts)) }, ...Object.keys(series).map((name) => ({
         label: names[name], stroke: colours[name], fill: `${colours[name]}55`, width: 1.5, paths: uPlot.paths.bars({ size: [0.8, 24] }), points: { show: false },
       }))],
       hooks: { draw: [(u) => {

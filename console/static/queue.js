@@ -31,6 +31,25 @@ for (const field of document.querySelectorAll("#filters select, #filters input")
   field.addEventListener("change", () => field.form.requestSubmit());
 }
 
+// bulk decisions: how many are selected, and reasons that fit the action
+const bulk = document.getElementById("bulk");
+if (bulk) {
+  const picked = document.getElementById("picked");
+  document.addEventListener("change", (event) => {
+    if (event.target.name === "case") {
+      const count = document.querySelectorAll("input[name=case]:checked").length;
+      picked.textContent = count ? `${count} selected` : "";
+      if (count) bulk.querySelector("details").open = true;
+    }
+  });
+  bulk.elements.action.addEventListener("change", () => {
+    for (const group of bulk.elements.reason.querySelectorAll("optgroup")) {
+      group.hidden = group.disabled = group.dataset.action !== bulk.elements.action.value;
+    }
+    bulk.elements.reason.value = "";
+  });
+}
+
 // new cases: the version is asked for every few seconds, and only when it moved are the rows fetched
 let version = live.dataset.version;
 let busy = false;

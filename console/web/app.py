@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from console.service import Service
-from console.web import case, me, queue, signin
+from console.web import approvals, atrisk, case, me, overview, queue, signin
 from console.web.render import STATIC, render
 from console.web.security import Limiter, SecurityHeaders
 
@@ -47,6 +47,9 @@ def make_app(service: Service) -> Starlette:
         *signin.routes,
         *queue.routes,
         *case.routes,
+        *approvals.routes,
+        *atrisk.routes,
+        *overview.routes,
         *me.routes,
         Route("/livez", _livez),
         Route("/readyz", _readyz),

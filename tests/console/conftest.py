@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from console.database import Database
 from console.service import Service
 from tests.console.build import Clock, service_of
 from tests.console.postgres import postgres
@@ -20,15 +21,25 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> str:
-    """A fresh database."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    engine = create_engine(f"{postgres_server.replace('postgresql:', 'postgresql+psycopg:')}/postgres")
+def create(server: str, name: str, template: str = "template1") -> str:
+    engine = create_engine(f"{server.replace('postgresql:', 'postgresql+psycopg:')}/postgres")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     engine.dispose()
-    return f"{postgres_server}/{name}"
+    return f"{server}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """A database with all tables and nothing in them, to be copied."""
+    Database(create(postgres_server, "migrated")).close()
+    return "migrated"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> str:
+    """A fresh database."""
+    return create(postgres_server, f"t{uuid.uuid4().hex[:12]}", postgres_template)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from streams.broker import free_port
+
+READY_SECONDS = 60.0
 
 
 def programs() -> Path | None:
@@ -38,11 +42,24 @@ def postgres() -> Iterator[str]:
     make = [str(where / "initdb"), "-D", data, "-U", "kithwatch", "-A", "trust", "-E", "UTF8", "--no-sync"]
     # the locale of production, not C: what depends on the order of letters must hold there too
     subprocess.run([*before, *make, "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
-    control = [*before, str(where / "pg_ctl"), "-D", data, "-w", "-t", "60"]
-    subprocess.run([*control, "-l", f"{folder}/log", "-o", options, "start"], check=True, capture_output=True, cwd="/")
+    command = [*before, str(where / "postgres"), "-D", data, "-p", str(port), "-k", folder, "-c"]
+    more = ["listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]
+    # as our own child: one that pg_ctl starts would have to be reaped by whoever is process 1
+    with Path(folder, "log").open("wb") as log:
+        server = subprocess.Popen([*command, *more], stdout=log, stderr=subprocess.STDOUT, cwd="/")
     try:
+        deadline = time.monotonic() + READY_SECONDS
+        ask = [str(where / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        while subprocess.run(ask, check=False).returncode:
+            assert server.poll() is None, Path(folder, "log").read_text()
+            assert time.monotonic() < deadline, "PostgreSQL did not get ready"
+            time.sleep(0.1)
         yield f"postgresql://kithwatch@127.0.0.1:{port}"
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")
+        server.send_signal(signal.SIGQUIT)  # at once: nobody needs the data
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
         shutil.rmtree(folder, ignore_errors=True)

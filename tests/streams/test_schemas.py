@@ -109,6 +109,7 @@ def test_every_reference_in_the_interface_leads_somewhere() -> None:
         "social.messages",
         "social.accounts",
         "kithwatch.flags",
+        "kithwatch.contexts",
         "kithwatch.dispositions",
         "kithwatch.dead-letters",
     }

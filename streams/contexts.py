@@ -1,0 +1,46 @@
+"""Contexts: the surroundings of a flagged account, for the people who look at it.
+
+A worker sends one to the topic `kithwatch.contexts` with every flag: the account's age and friends, and its newest
+contacts with ages and outcomes, as its shard holds them at that moment. Unlike a flag, a context is no result that a
+replay gives again: what a batch brought in is already in it. It is for the picture beside the flag, never for judging.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from streams.flags import Time
+
+__all__ = ["NEWEST", "Context", "ContextContact"]
+
+NEWEST: Final = 120
+"""Contacts in a context: about as many as a picture can show."""
+
+
+class ContextContact(Struct, frozen=True, kw_only=True):
+    """A contact: whom the account reached for, when, and what came of it."""
+
+    target: str
+    age_band: str
+    first: Time
+    last: Time
+    outcomes: Annotated[
+        list[Literal["stranger", "accepted", "declined", "ignored", "blocked", "reported", "replied"]],
+        Meta(description="`stranger`: no friend and no mutual friend at the first contact."),
+    ]
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """The surroundings of a flagged account, as its shard held them when the flag was sent."""
+
+    type: Literal["account.context"] = "account.context"
+    schema_version: Literal[1] = 1
+    account_id: str
+    at: Annotated[Time, Meta(description="The shard's clock, event time.")]
+    age_band: str
+    created_at: Annotated[Time | None, Meta(description="When the account was made, if the platform told.")] = None
+    friends: int
+    clustering: Annotated[float, Meta(description="Share of pairs of friends who are friends.")]
+    contacts: Annotated[list[ContextContact], Meta(description=f"The newest, at most {NEWEST}.")]

@@ -1,0 +1,239 @@
+"""What is known beside the flags, and that it is forgotten when it has to be."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import func, select, update
+
+from console import casefile
+from console.decisions import Choice, decide
+from console.erasure import erase_due, retain
+from console.follow import Follower
+from console.rules import Retention
+from console.service import Service
+from console.surroundings import take_contexts
+from console.tables import accounts, audit, cases, contacts, decisions, erasures, identities, metadata
+from console.timeline import timeline
+from console.upkeep import Upkeep
+from streams.contexts import Context, ContextContact
+from streams.flags import rfc3339
+from tests.console.build import HOUR, START, Clock, flag, person, take
+
+DAY = 24 * HOUR
+NO_TIME = b'{"type":"message.sent","event_id":"x","occurred_at":"no","actor_id":"u1"}'
+
+
+def context(account: str = "u1", age: str = "21_plus", **targets: tuple[str, int, int, list[str]]) -> Context:
+    made = [
+        ContextContact(target=name, age_band=band, first=rfc3339(first), last=rfc3339(last), outcomes=outcomes)  # type: ignore[arg-type]
+        for name, (band, first, last, outcomes) in targets.items()
+    ]
+    return Context(account_id=account, at=rfc3339(START), age_band=age, friends=3, clustering=0.1, contacts=made)
+
+
+def surround(service: Service, *records: Context) -> None:
+    with service.database.writing() as connection:
+        take_contexts(connection, service.ingest, records, service.clock())
+
+
+class Events:
+    """A follower, and what it is told."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.follower = Follower(service)
+        self.count = 0
+
+    def __call__(self, *events: dict[str, Any], event_id: str | None = None) -> None:
+        records = []
+        for event in events:
+            self.count += 1
+            head = {"event_id": event_id or f"e{self.count}", "occurred_at": START + self.count * 60_000}
+            records.append(SimpleNamespace(value=msgspec.json.encode(head | event), topic="t", partition=0, offset=0))
+        with self.service.database.writing() as connection:
+            self.follower.take(connection, records, self.service.clock())
+
+
+@pytest.fixture
+def events(service: Service) -> Events:
+    take(service, flag("u1", targets=["t1"]))
+    return Events(service)
+
+
+def file_of(service: Service) -> casefile.CaseFile:
+    with service.database.reading() as connection:
+        file = casefile.load(connection, 1, service.clock())
+    assert file is not None
+    return file
+
+
+def reached(service: Service) -> dict[str, dict[str, Any]]:
+    names = {service.keys.pseudonym_of(name): name for name in ("t1", "t2", "t3")}
+    return {names[row["other"]]: row for row in file_of(service).contacts}
+
+
+@pytest.mark.parametrize("context_first", [False, True])
+def test_a_context_tells_ages_and_outcomes_whichever_comes_first(service: Service, context_first: bool) -> None:
+    told = context(t1=("13_15", START - 9 * HOUR, START - 8 * HOUR, ["stranger", "accepted"]))
+    if context_first:
+        surround(service, told)
+        with service.database.reading() as connection:
+            assert connection.execute(select(cases.c.state)).scalar() == "withdrawn", "no flag, no case"
+    take(service, flag("u1", targets=["t1", "t2"]))
+    surround(service, told)
+    file = file_of(service)
+    assert (file.case["state"], file.case["age_band"], file.case["reopened_because"]) == ("open", "21_plus", None)
+    found = reached(service)["t1"]
+    assert (found["age_band"], found["outcomes"]) == ("13_15", ["accepted", "stranger"])
+    assert found["first_at"] == START - 9 * HOUR
+    assert found["last_at"] in (START - 8 * HOUR, START) if context_first else found["last_at"] == START - 8 * HOUR
+    assert reached(service)["t2"]["age_band"] == "unknown"
+
+
+def test_events_of_accounts_under_review_are_followed(service: Service, events: Events) -> None:
+    events(
+        {"type": "message.sent", "actor_id": "u1", "target_id": "t1", "signs": ["secrecy", "meet_up", "new_one"]},
+        {"type": "message.sent", "actor_id": "u1", "target_id": "t1", "target_age_band": "13_15"},
+        {"type": "message.sent", "actor_id": "t1", "target_id": "u1"},
+        {"type": "friend_request.sent", "actor_id": "u1", "target_id": "t2", "mutual_friends": 2},
+        {"type": "account.blocked", "actor_id": "t2", "target_id": "u1"},
+        {"type": "account.updated", "actor_id": "u1", "age_band": "18_20", "age_source": "verified"},
+        {"type": "message.sent", "actor_id": "somebody", "target_id": "else"},
+    )
+    found = reached(service)
+    assert set(found) == {"t1", "t2"}
+    first, second = found["t1"], found["t2"]
+    assert (first["messages"], first["signs"], first["outcomes"]) == (2, ["secrecy", "meet_up"], ["replied"])
+    assert first["age_band"] == "13_15"
+    assert (second["requests"], second["mutual_friends"], second["outcomes"]) == (1, 2, ["blocked"])
+    file = file_of(service)
+    assert (file.case["age_band"], file.account["age_source"]) == ("18_20", "verified")
+    with service.database.reading() as connection:
+        series = timeline(connection, file)["series"]
+    assert {name: sum(counts) for name, counts in series.items()} == {
+        "contacts": 2,
+        "requests": 1,
+        "messages": 2,
+        "signs": 1,
+        "blocked": 1,
+    }
+
+
+def test_an_event_delivered_twice_counts_once(service: Service, events: Events) -> None:
+    for _ in range(3):
+        events({"type": "message.sent", "actor_id": "u1", "target_id": "t1"}, event_id="same")
+    assert reached(service)["t1"]["messages"] == 1
+
+
+def test_what_is_no_event_is_passed_over(service: Service, events: Events) -> None:
+    records = [
+        SimpleNamespace(value=value, topic="t", partition=0, offset=0)
+        for value in (
+            b"",
+            b"{}",
+            b"\xff",
+            b"[]",
+            b'{"type":"message.sent","event_id":"x","occurred_at":"no","actor_id":"u1"}',
+        )
+    ]
+    with service.database.writing() as connection:
+        assert events.follower.take(connection, records, service.clock()) == []
+
+
+def everything(service: Service) -> str:
+    with service.database.reading() as connection:
+        tables = [table for table in metadata.sorted_tables if table is not audit]
+        return repr([connection.execute(select(table)).all() for table in tables])
+
+
+def test_a_deleted_account_is_forgotten_everywhere(service: Service, events: Events) -> None:
+    rita = person(service)
+    surround(service, context(t1=("13_15", START, START, [])))
+    with service.database.writing() as connection:
+        decide(connection, service.keys, rita, 1, Choice(action="note", note="u1 writes to t1"), now=service.clock())
+    pseudonyms = [service.keys.pseudonym_of(name) for name in ("u1", "t1")]
+    events({"type": "account.deleted", "actor_id": "u1"}, {"type": "account.deleted", "actor_id": "t1"})
+    with service.database.writing() as connection:
+        assert erase_due(connection, service.keys, service.clock()) == 2
+    held = everything(service)
+    for told in ("'u1'", "'t1'", "writes to", *pseudonyms):
+        assert told not in held, told
+    with service.database.reading() as connection:
+        row = connection.execute(select(cases)).mappings().one()
+    assert (row["state"], row["headline"]) == ("withdrawn", "The account was deleted.")
+    take(service, flag("u1", number=2))
+    with service.database.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(cases)).scalar() == 2, "a new account, a new case"
+
+
+def test_a_legal_hold_puts_erasure_off(service: Service, events: Events) -> None:
+    with service.database.writing() as connection:
+        connection.execute(update(cases).values(legal_hold=True))
+    events({"type": "account.deleted", "actor_id": "u1"})
+    upkeep = Upkeep(service)
+    upkeep.look()
+    assert file_of(service).flags
+    with service.database.writing() as connection:
+        assert connection.execute(select(func.count()).select_from(erasures)).scalar() == 1
+        connection.execute(update(cases).values(legal_hold=False))
+    upkeep.look()
+    assert not file_of(service).flags
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "hold", "kept"),
+    [
+        ("open", 5000, False, True),
+        ("dismissed", 89, False, True),
+        ("dismissed", 91, False, False),
+        ("dismissed", 91, True, True),
+        ("confirmed", 399, False, True),
+        ("confirmed", 401, False, False),
+    ],
+)
+def test_cases_are_kept_by_how_they_ended(
+    service: Service, clock: Clock, state: str, days: int, hold: bool, kept: bool
+) -> None:
+    take(service, flag("u1", targets=["t1"]))
+    with service.database.writing() as connection:
+        connection.execute(update(cases).values(state=state, legal_hold=hold))
+    clock.move(days * 24 * 60)
+    with service.database.writing() as connection:
+        retain(connection, service.keys, Retention(), service.clock())
+    with service.database.reading() as connection:
+        assert (connection.execute(select(cases.c.id)).first() is not None) == kept
+        ids = set(connection.execute(select(identities.c.account_id)).scalars())
+    assert ids == ({"u1", "t1"} if kept and (state, hold) != ("dismissed", False) else {"u1"} if kept else set())
+
+
+def test_contacts_of_a_dismissed_case_go_first(service: Service, clock: Clock) -> None:
+    take(service, flag("u1", targets=["t1"]))
+    with service.database.writing() as connection:
+        connection.execute(update(cases).values(state="dismissed"))
+    clock.move(31 * 24 * 60)
+    with service.database.writing() as connection:
+        retain(connection, service.keys, Retention(), service.clock())
+        assert connection.execute(select(contacts)).first() is None
+        assert connection.execute(select(identities.c.account_id)).scalars().all() == ["u1"]
+        assert connection.execute(select(accounts)).first() is None
+
+
+def test_a_hold_that_has_ended_brings_the_case_back(service: Service, clock: Clock) -> None:
+    take(service, flag("u1"))
+    rita = person(service)
+    with service.database.writing() as connection:
+        choice = Choice(action="hold", reason="await_evidence", hours=24)
+        decide(connection, service.keys, rita, 1, choice, now=service.clock())
+    upkeep = Upkeep(service)
+    upkeep.look()
+    assert file_of(service).case["state"] == "held"
+    clock.move(24 * 60)
+    upkeep.look()
+    case = file_of(service).case
+    assert (case["state"], case["reopened_because"]) == ("open", "the hold has ended")
+    with service.database.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(decisions)).scalar() == 1
