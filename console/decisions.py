@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
 from console import audit
+from console.announce import announce
 from console.keys import Keys
 from console.outbox import post
 from console.people import Person
@@ -146,6 +147,7 @@ def decide(
     )
     if told:
         _tell(connection, {**case, **changes}, "disposition.made", told, choice, now)
+        announce(connection, "case.decided", public({**case, **changes}) | {"reason": choice.reason}, now)
     audit.append(
         connection,
         keys.audit,
@@ -158,6 +160,13 @@ def decide(
         | ({"to": choice.to} if choice.to else {}),
     )
     return number
+
+
+def public(case: dict[str, Any]) -> dict[str, Any]:
+    """Return what other systems are told of a case: no account id."""
+    names = ("id", "account", "role", "state", "score", "minors")
+    told = {name: case[name] for name in names} | {"severity": SEVERITIES[case["severity"]]}
+    return told | {"detectors": [name for name in case["detectors"].split(",") if name]}
 
 
 def locked(connection: Connection, case_id: int) -> dict[str, Any]:
@@ -273,6 +282,7 @@ def undo(connection: Connection, keys: Keys, person: Person, case_id: int, rules
     if decision["disposition_id"]:
         choice = Choice(action=decision["action"], reason=decision["reason"], policy=decision["policy"])
         _tell(connection, {**case, **before}, "disposition.undone", decision["disposition_id"], choice, now)
+        announce(connection, "case.undone", public({**case, **before}), now)
     audit.append(
         connection,
         keys.audit,

@@ -14,13 +14,14 @@ import msgspec
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from console.bulkwrite import write_many
 from console.keys import Keys
 from console.priority import fused, rank_of
 from console.rules import Rules
 from console.tables import cases, contacts, flag_hours, flags, identities
+from console.times import ms
 from console.words import OPEN, SEVERITIES, level
 from streams.flags import Flag
-from streams.timestamps import epoch_ms
 
 __all__ = ["Ingest", "Taken"]
 
@@ -32,6 +33,16 @@ GROWN: Final = 5
 """A decided case is opened again when the minors reached doubled, and are at least so many."""
 
 Row = dict[str, Any]
+_JUDGED: Final = select(
+    *(flags.c[name] for name in ("case_id", "type", "detector", "shadow", "peak_severity", "peak_score", "minors")),
+    *(flags.c[name] for name in ("raised_at", "updated_at", "explanation", "policy_version")),
+)
+"""What a case is judged by: not the evidence, which is most of a flag."""
+_KNOWN: Final = select(
+    *(flags.c[name] for name in ("flag_id", "type", "updated_at", "raised_at", "peak_severity", "peak_score")),
+    *(flags.c[name] for name in ("shadow", "records", "evidence")),
+)
+"""What the next record of a flag is merged with."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -39,7 +50,7 @@ class Taken(msgspec.Struct, frozen=True):
 
     records: int
     news: int
-    opened: int
+    opened: tuple[int, ...]
     reopened: tuple[int, ...]
     changed: tuple[int, ...]
 
@@ -84,16 +95,15 @@ class Ingest:
             Wall clock, epoch ms.
         """
         if not records:
-            return Taken(0, 0, 0, (), ())
+            return Taken(0, 0, (), (), ())
         accounts = {record.account_id: self.pseudonym(record.account_id) for record in records}
-        self._identify(connection, records, accounts)
         numbers = self._cases(connection, records, accounts, now)
-        known = {
-            row["flag_id"]: row for row in _rows_of(connection, flags, flags.c.flag_id, {r.flag_id for r in records})
-        }
+        ids = {record.flag_id for record in records}
+        known = {row["flag_id"]: row for row in _rows_of(connection, _KNOWN, flags.c.flag_id, ids)}
         merged: dict[str, Row] = {}
         reached: dict[tuple[int, str], Row] = {}
         hours: Counter[tuple[int, str, bool]] = Counter()
+        named: set[str] = set()
         news = 0
         for record in records:
             case = numbers[accounts[record.account_id], record.role]
@@ -104,22 +114,18 @@ class Ingest:
             news += 1
             if before is None:
                 hours[row["raised_at"] // HOUR * HOUR, record.detector, record.shadow] += 1
-            self._reach(reached, before, row, record)
+                named.add(record.account_id)
+            self._reach(reached, named, before, row, record)
             merged[record.flag_id] = row
+        # an account that is known was written down before: with its case, or when it was first reached for
+        rows = [{"account": self.pseudonym(name), "account_id": name} for name in sorted(named)]
+        write_many(connection, upsert(connection, identities).on_conflict_do_nothing(), rows)
         self._write_flags(connection, list(merged.values()))
         self._write_contacts(connection, list(reached.values()))
         _count_hours(connection, hours)
         touched = sorted({row["case_id"] for row in merged.values()})
         opened, reopened = self._refresh(connection, touched, now)
-        return Taken(len(records), news, opened, tuple(reopened), tuple(touched))
-
-    def _identify(self, connection: Connection, records: Iterable[Flag], accounts: dict[str, str]) -> None:
-        named = dict(accounts)
-        for record in records:
-            for target in record.evidence.targets:
-                named.setdefault(target, self.pseudonym(target))
-        rows = [{"account": pseudonym, "account_id": account_id} for account_id, pseudonym in sorted(named.items())]
-        connection.execute(upsert(connection, identities).on_conflict_do_nothing(), rows)
+        return Taken(len(records), news, tuple(opened), tuple(reopened), tuple(touched))
 
     def _cases(
         self, connection: Connection, records: Iterable[Flag], accounts: dict[str, str], now: int
@@ -162,7 +168,7 @@ class Ingest:
 
     def _merge(self, before: Row | None, record: Flag, case: int) -> Row | None:
         """Return a flag's row after a record; None when the record is no news."""
-        updated, severity = epoch_ms(record.updated_at), level(record.severity)
+        updated, severity = ms(record.updated_at), level(record.severity)
         if before is not None and (updated, record.type) != (before["updated_at"], before["type"]):
             if updated < before["updated_at"]:
                 return None
@@ -185,25 +191,34 @@ class Ingest:
             "score": record.score,
             "peak_severity": severity if before is None else max(severity, before["peak_severity"]),
             "peak_score": record.score if before is None else max(record.score, before["peak_score"]),
-            "raised_at": epoch_ms(record.raised_at) if before is None else before["raised_at"],
+            "raised_at": ms(record.raised_at) if before is None else before["raised_at"],
             "updated_at": updated,
-            "window_start": epoch_ms(record.window.start),
-            "window_end": epoch_ms(record.window.end),
+            "window_start": ms(record.window.start),
+            "window_end": ms(record.window.end),
             "explanation": record.explanation,
             "counterfactual": record.counterfactual,
             "policy_version": record.policy_version,
             # an episode that was opened to reviewers once stays open to them
             "shadow": record.shadow if before is None else record.shadow and before["shadow"],
+            "minors": _minors(evidence.features),
             "records": 1 if before is None else before["records"] + 1,
             "evidence": msgspec.json.encode(held).decode(),
         }
 
-    def _reach(self, reached: dict[tuple[int, str], Row], before: Row | None, row: Row, record: Flag) -> None:
+    def _reach(
+        self,
+        reached: dict[tuple[int, str], Row],
+        named: set[str],
+        before: Row | None,
+        row: Row,
+        record: Flag,
+    ) -> None:
         """Note the targets that an earlier record of the flag did not name."""
         old = () if before is None else msgspec.json.decode(before["evidence"])["targets"]
         for target in record.evidence.targets:
             other = self.pseudonym(target)
             if other not in old:
+                named.add(target)
                 reached.setdefault(
                     (row["case_id"], other),
                     {
@@ -221,32 +236,30 @@ class Ingest:
                 )
 
     def _write_flags(self, connection: Connection, rows: list[Row]) -> None:
-        if not rows:
-            return
         statement = upsert(connection, flags)
         keep = ("flag_id", "case_id", "raised_at")
         changed = {column.name: statement.excluded[column.name] for column in flags.c if column.name not in keep}
-        connection.execute(statement.on_conflict_do_update(index_elements=["flag_id"], set_=changed), rows)
+        write_many(connection, statement.on_conflict_do_update(index_elements=["flag_id"], set_=changed), rows)
 
     def _write_contacts(self, connection: Connection, rows: list[Row]) -> None:
-        if rows:
-            connection.execute(upsert(connection, contacts).on_conflict_do_nothing(), rows)
+        write_many(connection, upsert(connection, contacts).on_conflict_do_nothing(), rows)
 
-    def _refresh(self, connection: Connection, touched: list[int], now: int) -> tuple[int, list[int]]:
-        """Work out anew what the cases' flags say; return how many are new, and which are open again."""
+    def _refresh(self, connection: Connection, touched: list[int], now: int) -> tuple[list[int], list[int]]:
+        """Work out anew what the cases' flags say; return which are new, and which are open again."""
         live: defaultdict[int, list[Row]] = defaultdict(list)
-        for flag in _rows_of(connection, flags, flags.c.case_id, touched):
+        for flag in _rows_of(connection, _JUDGED, flags.c.case_id, touched):
             live[flag["case_id"]].append(flag)
-        changed, reopened, opened = [], [], 0
-        for case in _rows_of(connection, cases, cases.c.id, touched):
+        changed: list[Row] = []
+        reopened: list[int] = []
+        opened: list[int] = []
+        for case in _rows_of(connection, select(cases), cases.c.id, touched):
             row = self._judge(case, live[case["id"]], now)
             changed.append(row)
             if not case["flags"]:
-                opened += 1
+                opened.append(case["id"])
             elif row["reopened_because"] and case["state"] != "open" and row["state"] == "open":
                 reopened.append(case["id"])
-        if changed:
-            connection.execute(update(cases).where(cases.c.id == bindparam("number")), changed)
+        write_many(connection, update(cases).where(cases.c.id == bindparam("number")), changed)
         return opened, reopened
 
     def _judge(self, case: Row, own: list[Row], now: int) -> Row:
@@ -257,7 +270,7 @@ class Ingest:
         best: dict[str, float] = {}
         for flag in seen:
             best[flag["detector"]] = max(best.get(flag["detector"], 0.0), flag["peak_score"])
-        score, minors = fused(best.values()), max((_minors(flag) for flag in seen), default=0)
+        score, minors = fused(best.values()), max((flag["minors"] for flag in seen), default=0)
         row = {
             "number": case["id"],
             "state": case["state"],
@@ -317,8 +330,7 @@ def _grown(case: Row, row: Row, own: list[Row]) -> str | None:
     return None
 
 
-def _minors(flag: Row) -> int:
-    features = msgspec.json.decode(flag["evidence"])["features"]
+def _minors(features: dict[str, float]) -> int:
     return int(max((value for name, value in features.items() if name.startswith("minors_")), default=0))
 
 
@@ -334,11 +346,11 @@ def _case_numbers(connection: Connection, keys: Iterable[tuple[str, str]]) -> di
     return numbers
 
 
-def _rows_of(connection: Connection, table: Table, column: Any, values: Iterable[Any]) -> list[Row]:
+def _rows_of(connection: Connection, wanted_of: Any, column: Any, values: Iterable[Any]) -> list[Row]:
     wanted = list(values)
     found: list[Row] = []
     for at in range(0, len(wanted), CHUNK):
-        rows = connection.execute(select(table).where(column.in_(wanted[at : at + CHUNK])))
+        rows = connection.execute(wanted_of.where(column.in_(wanted[at : at + CHUNK])))
         found.extend(dict(row) for row in rows.mappings())
     return found
 

@@ -19,6 +19,7 @@ import msgspec
 __all__ = ["Keys", "find_secret", "plain_pseudonym"]
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
 CHARACTERS: Final = 12
 SHORTEST: Final = 32
 """Characters of a secret given by hand."""
@@ -65,12 +66,8 @@ class Keys(msgspec.Struct, frozen=True):
         'FZEW-1A1G-ZV3Q'
         """
         number = int.from_bytes(hmac.digest(self.pseudonym, account_id.encode(), "sha256")[:8]) >> 4
-        letters = []
-        for _ in range(CHARACTERS):
-            letters.append(ALPHABET[number & 31])
-            number >>= 5
-        text = "".join(letters)
-        return f"{text[:4]}-{text[4:8]}-{text[8:]}"
+        a, b, c, d, e, f = (PAIRS[number >> place & 1023] for place in (50, 40, 30, 20, 10, 0))
+        return f"{a}{b}-{c}{d}-{e}{f}"
 
     def seal(self, data: bytes) -> str:
         """Return the seal of an evidence pack."""

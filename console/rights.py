@@ -32,6 +32,7 @@ SCOPES: Final = {
     "identities:read": "identities.unmask",
     "bulk:propose": "bulk.propose",
     "bulk:approve": "bulk.approve",
+    "cases:hold": "cases.hold",
     "protect": "protect",
     "packs:read": "packs.make",
     "overview:read": "overview.see",

@@ -8,15 +8,19 @@ from typing import Any, Final
 
 import msgspec
 import uvicorn
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from console.announce import announce, listened
+from console.decisions import public
 from console.follow import Follower
 from console.outbox import Publisher
 from console.reader import Reader
 from console.service import Service
 from console.surroundings import take_contexts
+from console.tables import cases
 from console.upkeep import Upkeep
 from console.web.app import make_app
+from console.webhooks import Deliverer
 from streams.cli import UserError
 from streams.contexts import Context
 from streams.flags import Flag
@@ -49,6 +53,11 @@ def take_flags(service: Service, contexts: str = "") -> Any:
         for case in taken.reopened:
             service.note(connection, "system", "case.reopen", f"case:{case}", why="evidence grew")
         take_contexts(connection, ingest, beside, now)
+        for event, numbers in (("case.opened", taken.opened), ("case.reopened", taken.reopened)):
+            if numbers and listened(connection, event):
+                rows = connection.execute(select(cases).where(cases.c.id.in_(numbers), cases.c.shadow.is_(False)))
+                for row in rows.mappings().all():
+                    announce(connection, event, public(dict(row)), now)
         return bad
 
     return take
@@ -76,6 +85,7 @@ class Server:
             Reader(service.database, kafka.servers, [topics.flags, topics.contexts], take, clock=clock, name="flags"),
             Publisher(service.database, kafka.servers, topics.dispositions, clock=clock),
             Upkeep(service),
+            Deliverer(service),
         ]
         if follow:
             follower = Follower(service).take

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, case, func, insert, select, update
 
+from console.bulkwrite import write_many
 from console.ingest import Ingest, upsert
 from console.tables import accounts, activity, cases, contacts, identities
 from console.words import OUTCOMES
@@ -42,7 +43,8 @@ def add_contacts(connection: Connection, rows: Sequence[Row]) -> None:
     statement = upsert(connection, contacts)
     new, old = statement.excluded, contacts.c
     least, most = (func.least, func.greatest) if connection.dialect.name == "postgresql" else (func.min, func.max)
-    connection.execute(
+    write_many(
+        connection,
         statement.on_conflict_do_update(
             index_elements=["case_id", "other"],
             set_={

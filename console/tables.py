@@ -100,6 +100,7 @@ flags = Table(
     Column("score", Float, nullable=False),
     Column("peak_severity", Integer, nullable=False),
     Column("peak_score", Float, nullable=False),
+    Column("minors", Integer, nullable=False),
     Column("raised_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("window_start", BigInteger, nullable=False),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from console.api.app import make_api
 from console.service import Service
-from console.web import approvals, atrisk, case, me, overview, queue, signin
+from console.web import admin, approvals, atrisk, case, me, oidc, overview, packs, queue, signin
 from console.web.render import STATIC, render
 from console.web.security import Limiter, SecurityHeaders
 
@@ -49,18 +51,35 @@ def make_app(service: Service) -> Starlette:
         *case.routes,
         *approvals.routes,
         *atrisk.routes,
+        *admin.routes,
+        *oidc.routes,
         *overview.routes,
+        *packs.routes,
         *me.routes,
         Route("/livez", _livez),
         Route("/readyz", _readyz),
+        Mount("/api/v1", make_api(service)),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(SecurityHeaders, secure=service.secure)],
+        middleware=[
+            Middleware(SecurityHeaders, secure=service.secure),
+            # holds state and nonce of a sign-in at the provider, for ten minutes, and nothing else
+            Middleware(
+                SessionMiddleware,
+                secret_key=service.keys.session.hex(),
+                session_cookie="kithwatch-sign-in",
+                path="/sign-in",
+                max_age=600,
+                same_site="lax",
+                https_only=service.secure,
+            ),
+        ],
         exception_handlers={404: _not_found, 405: _not_found, 500: _failed},
     )
     app.state.service = service
+    app.state.oidc = None if service.oidc is None else oidc.client_of(service.oidc)
     # by address; a login of its own is locked by `Rules.sign_in_failures`
     app.state.tries = Limiter(burst=20, a_minute=10)
     return app

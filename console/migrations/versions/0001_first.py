@@ -367,6 +367,7 @@ def upgrade() -> None:
         sa.Column("score", sa.Float(), nullable=False),
         sa.Column("peak_severity", sa.Integer(), nullable=False),
         sa.Column("peak_score", sa.Float(), nullable=False),
+        sa.Column("minors", sa.Integer(), nullable=False),
         sa.Column("raised_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("window_start", sa.BigInteger(), nullable=False),

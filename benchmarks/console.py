@@ -1,0 +1,201 @@
+"""The console under load: flags a second into the database, then the queue page and searches, as people wait for them.
+
+    python -m benchmarks.console [--flags 10000000] [--accounts 100000] [--database URL]
+
+Flags are JSON as on the topic: an account has several episodes, each of which grows record by record, as a worker sends
+them. Reading from Kafka is not in it. Pages are asked for over HTTP from the console's own server on this machine,
+signed in, with the audit record that each look leaves, while nothing else runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import numpy as np
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, select, text
+
+from console.database import Database
+from console.decisions import Choice, decide
+from console.keys import Keys
+from console.people import Person, add_user, start_session
+from console.service import Service
+from console.tables import cases, flags
+from console.web.app import make_app
+from streams.broker import free_port
+from streams.flags import Flag
+from streams.timestamps import rfc3339
+
+BATCH = 5_000
+START = 1_795_000_000_000
+EPISODES = 5
+TARGETS = 200_000
+SEVERITIES = ("low", "low", "medium", "high", "critical")
+DETECTORS = ("minor_targeting", "mass_add")
+ASKED = 300
+
+
+def stream(total: int, accounts: int, seed: int) -> Iterator[list[bytes]]:
+    """Yield batches of flags as JSON, in the order of time."""
+    draw = np.random.default_rng(seed)
+    counts = np.zeros(accounts * EPISODES, np.int64)
+    at = START
+    for first in range(0, total, BATCH):
+        chosen = draw.integers(0, len(counts), min(BATCH, total - first))
+        batch = []
+        for number in chosen.tolist():
+            counts[number] += 1
+            batch.append(record(number, int(counts[number]), at))
+            at += 7
+        yield batch
+
+
+def record(number: int, step: int, at: int) -> bytes:
+    """Return the n-th record of an episode as JSON."""
+    account, episode = divmod(number, EPISODES)
+    reached = range(step + 4, max(step - 16, 0), -1)
+    targets = ",".join(f'"t{(account * 17 + episode * 131 + place) % TARGETS}"' for place in reached)
+    events = ",".join(f'"e{number:x}.{place:x}"' for place in reached)
+    when, kind = rfc3339(at), "flag.raised" if step == 1 else "flag.updated"
+    severity = SEVERITIES[min((account % 7) * step // 24, 4)]
+    score = min(0.2 + 0.02 * step + (account % 50) / 100, 0.99)
+    return (
+        f'{{"type":"{kind}","schema_version":1,"flag_id":"{number:032x}","account_id":"u{account}","role":"actor",'
+        f'"detector":"{DETECTORS[episode % 2]}","severity":"{severity}","score":{score:.4f},"raised_at":"{when}",'
+        f'"updated_at":"{when}","window":{{"start":"{rfc3339(at - 604_800_000)}","end":"{when}"}},"evidence":{{'
+        f'"features":{{"minors_7d":{step + 4},"strangers_7d":{step + 9},"blocked_7d":1,"declined_7d":2}},'
+        f'"thresholds":{{"minors_7d":5,"p_value":1e-6}},"baseline":{{"expected":0.3,"minor_share":0.05}},'
+        f'"targets":[{targets}],"event_ids":[{events}]}},"explanation":"Adult account contacted {step + 4} minors with '
+        f'no mutual friend in 7 days; 0.3 were expected of {step + 9} stranger contacts.","counterfactual":"Would not '
+        f'have been raised below 5 minors in 7 days.","policy_version":"2d5c4d799fdc","shadow":false}}'
+    ).encode()
+
+
+def ingest(service: Service, total: int, accounts: int) -> tuple[float, float, float]:
+    """Take all flags; return flags a second: over all, in the slowest twentieth of batches, and of processor time."""
+    decoder = msgspec.json.Decoder(Flag)
+    taker = service.ingest
+    spent: list[float] = []
+    processor = 0.0
+    began = time.perf_counter()
+    for count, batch in enumerate(stream(total, accounts, 1)):
+        start, busy = time.perf_counter(), time.process_time()
+        with service.database.writing() as connection:
+            taker.take(connection, [decoder.decode(one) for one in batch], START)
+        spent.append(time.perf_counter() - start)
+        processor += time.process_time() - busy
+        if count % 100 == 99:
+            done = (count + 1) * BATCH
+            print(
+                f"  {done:,} flags, {done / sum(spent):,.0f} a second ({time.perf_counter() - began:,.0f} s)",
+                flush=True,
+            )
+    slow = BATCH / statistics.quantiles(spent, n=20)[-1] if len(spent) > 1 else 0.0
+    return total / sum(spent), slow, total / processor
+
+
+def notes(service: Service, person: Person, accounts: int, count: int = 5_000) -> None:
+    """Write notes, so that there is something to search."""
+    words = [f"word{number}" for number in range(500)]
+    draw = random.Random(2)
+    with service.database.writing() as connection:
+        for _ in range(count):
+            note = " ".join(draw.choices(words, k=12))
+            case = draw.randrange(1, accounts + 1)
+            decide(connection, service.keys, person, case, Choice(action="note", note=note), now=START)
+
+
+def asked(client: httpx.Client, addresses: list[str]) -> list[float]:
+    """Ask for pages one after the other; return the times in milliseconds."""
+    times = []
+    for address in addresses:
+        start = time.perf_counter()
+        client.get(address).raise_for_status()
+        times.append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def pages(service: Service, accounts: int) -> dict[str, list[float]]:
+    """Ask the running console for pages."""
+    with service.database.writing() as connection:
+        number = add_user(connection, "bench", "Bench", "lead", None, now=START)
+        value = start_session(connection, number, service.clock())
+    me = Person(id=number, login="bench", name="Bench", role="lead", csrf="", session="")
+    notes(service, me, accounts)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(make_app(service), port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    draw = random.Random(3)
+    some = [draw.randrange(accounts) for _ in range(ASKED)]
+    queue = [
+        "/queue",
+        "/queue?severity=2",
+        "/queue?detector=mass_add",
+        "/queue?sort=due",
+        "/queue?who=nobody&severity=3",
+    ]
+    found = {}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies={"kithwatch": value}, timeout=60) as client:
+        asked(client, queue)
+        found["queue page"] = asked(client, [queue[place % len(queue)] for place in range(ASKED)])
+        found["search: account id"] = asked(client, [f"/queue?state=any&q=u{one}" for one in some])
+        names = [service.keys.pseudonym_of(f"u{one}") for one in some]
+        found["search: pseudonym"] = asked(client, [f"/queue?state=any&q={name}" for name in names])
+        found["search: target"] = asked(client, [f"/queue?state=any&q=t{one}" for one in some])
+        found["search: words of notes"] = asked(client, [f"/queue?state=any&q=word{one % 500}" for one in some])
+        found["case page"] = asked(client, [f"/cases/{one + 1}" for one in some[:100]])
+        found["overview"] = asked(client, ["/overview"] * 10)
+        found["accounts at risk"] = asked(client, ["/at-risk"] * 10)
+    server.should_exit = True
+    thread.join()
+    return found
+
+
+def main() -> None:
+    """Run everything and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--flags", type=int, default=10_000_000)
+    parser.add_argument("--accounts", type=int, default=100_000)
+    parser.add_argument("--database", help="PostgreSQL or SQLite; by default a SQLite file of its own")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kithwatch-bench-") as folder:
+        url = given.database or f"sqlite:///{Path(folder) / 'console.db'}"
+        service = Service(database=Database(url), keys=Keys.from_secret("only for the benchmark, and nothing else"))
+        rate, slow, own = ingest(service, given.flags, given.accounts)
+        with service.database.engine.connect() as connection:
+            connection.execute(text("ANALYZE"))
+            connection.commit()
+        with service.database.reading() as connection:
+            held = [
+                connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (cases, flags)
+            ]
+        times = pages(service, held[0])
+        service.database.close()
+    kind = service.database.name.split(":")[0]
+    table = Table(title=f"{given.flags:,} flag records, {held[1]:,} flags, {held[0]:,} cases, {kind}")
+    for name in ("what", "p50", "p95"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    table.add_row("ingest, flags a second", f"{rate:,.0f}", f"{slow:,.0f}")
+    table.add_row("ingest, flags a second of processor time", f"{own:,.0f}", "")
+    for what, spent in times.items():
+        cut = statistics.quantiles(spent, n=20)
+        table.add_row(f"{what}, ms", f"{statistics.median(spent):,.0f}", f"{cut[-1]:,.0f}")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Cases: the queue, one case, decisions, pictures, packs, holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi.responses import Response
+
+from console import casefile, decisions
+from console.api.auth import Caller, may
+from console.api.models import MOST, CaseDetail, CasePage, CaseSummary, Decision, Hold, PackRequest
+from console.caselist import Filters, page
+from console.network import graph_of, picture
+from console.packs_made import hold, pack_of
+from console.priority import points_now
+from console.timeline import timeline
+from console.words import SEVERITIES
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["cases"])
+Number = Annotated[int, Path(ge=1, le=MOST)]
+See, Decide = may("cases.see"), may("cases.decide")
+
+
+def summary(row: dict[str, Any], now: int) -> dict[str, Any]:
+    """Return a case's row as the API gives it."""
+    names = {*CaseSummary.model_fields} - {"severity", "detectors", "priority"}
+    return {name: row[name] for name in names} | {
+        "severity": SEVERITIES[row["severity"]],
+        "detectors": [name for name in row["detectors"].split(",") if name],
+        "priority": round(points_now(row["rank"], now), 2),
+    }
+
+
+def _file(call: Caller, connection: Any, number: int) -> casefile.CaseFile:
+    file = casefile.load(connection, number, call.now)
+    if file is None:
+        raise HTTPException(404, "There is no such case.")
+    return file
+
+
+@router.get("/cases", response_model=CasePage)
+def list_cases(
+    state: Annotated[str, Query(max_length=20)] = "active",
+    severity: Annotated[int, Query(ge=0, le=3, description="At least: 0 low to 3 critical.")] = 0,
+    detector: Annotated[str, Query(max_length=64)] = "",
+    age: Annotated[str, Query(max_length=8)] = "",
+    who: Annotated[str, Query(max_length=6)] = "",
+    shadow: Annotated[str, Query(max_length=4)] = "no",
+    role: Annotated[str, Query(max_length=6)] = "actor",
+    overdue: bool = False,
+    sort: Annotated[str, Query(max_length=8)] = "priority",
+    q: Annotated[
+        str, Query(max_length=200, description="Case number, pseudonym, account id, or words of a note.")
+    ] = "",
+    after: Annotated[str, Query(max_length=60)] = "",
+    call: Caller = See,
+) -> Any:
+    """One page of the queue; filters as on its page."""
+    given = {
+        "state": state,
+        "severity": str(severity),
+        "detector": detector,
+        "age": age,
+        "who": who,
+        "shadow": shadow,
+        "role": role,
+        "overdue": "1" if overdue else "",
+        "sort": sort,
+        "q": q,
+    }
+    filters = Filters.read({name: value.encode("utf-8", "ignore").decode() for name, value in given.items()})
+    service = call.service
+    with service.database.reading() as connection:
+        found = page(
+            connection,
+            service.keys,
+            filters,
+            user=call.person.id,
+            now=call.now,
+            after=after,
+            by_beginning=call.person.may("identities.unmask"),
+        )
+    if filters.q:
+        with service.database.writing() as connection:
+            sought = f"search:{service.keys.pseudonym_of(filters.q)}"
+            service.note(connection, call.person, "cases.search", sought, found=len(found.rows), by="api")
+    return {"cases": [summary(row, call.now) for row in found.rows], "after": found.after}
+
+
+@router.get("/cases/{number}", response_model=CaseDetail)
+def read_case(number: Number, call: Caller = See) -> Any:
+    """A case with flags, contacts, decisions and similar cases. Recorded, as a look at its page is."""
+    with call.service.database.reading() as connection:
+        file = _file(call, connection, number)
+    with call.service.database.writing() as connection:
+        call.service.note(connection, call.person, "case.view", f"case:{number}", by="api")
+    return {
+        **summary(file.case, call.now),
+        "flags_shown": [
+            {**flag, "severity": SEVERITIES[flag["peak_severity"]], "score": flag["peak_score"]} for flag in file.flags
+        ],
+        "contacts": file.contacts,
+        "contacts_total": file.contacts_total,
+        "decisions": file.decisions,
+        "similar": file.similar,
+    }
+
+
+@router.post("/cases/{number}/decisions", response_model=CaseSummary, status_code=201)
+def decide_case(number: Number, choice: Decision, call: Caller = Decide) -> Any:
+    """Take a decision; the case as it is then."""
+    chosen = msgspec.convert(choice.model_dump(), decisions.Choice)
+    with call.service.database.writing() as connection:
+        decisions.decide(connection, call.service.keys, call.person, number, chosen, now=call.now)
+        return summary(decisions.locked(connection, number), call.now)
+
+
+@router.post("/cases/{number}/undo", response_model=CaseSummary)
+def undo_case(number: Number, call: Caller = Decide) -> Any:
+    """Take back one's own newest decision."""
+    service = call.service
+    with service.database.writing() as connection:
+        decisions.undo(connection, service.keys, call.person, number, service.rules, now=call.now)
+        return summary(decisions.locked(connection, number), call.now)
+
+
+@router.get("/cases/{number}/graph", response_model=dict[str, Any])
+def read_graph(number: Number, call: Caller = See) -> Any:
+    """The ego network as nodes and edges, folded to what can be drawn."""
+    with call.service.database.reading() as connection:
+        file = _file(call, connection, number)
+        return picture(graph_of(connection, file), file.case["account"])
+
+
+@router.get("/cases/{number}/timeline", response_model=dict[str, Any])
+def read_timeline(number: Number, call: Caller = See) -> Any:
+    """Activity hour by hour."""
+    with call.service.database.reading() as connection:
+        return timeline(connection, _file(call, connection, number))
+
+
+@router.post(
+    "/cases/{number}/pack",
+    response_class=Response,
+    responses={200: {"description": "The pack.", "content": {"application/json": {}, "application/pdf": {}}}},
+)
+def make_pack(number: Number, request: PackRequest, call: Caller = may("packs.make")) -> Response:
+    """An evidence pack, always a draft, with account ids. Recorded with its reason."""
+    data, seal = pack_of(call.service, call.person, number, request.reason, request.format, call.now)
+    kind = "application/json" if request.format == "json" else "application/pdf"
+    return Response(data, media_type=kind, headers={"x-kithwatch-seal": seal})
+
+
+@router.put("/cases/{number}/legal-hold", response_model=CaseSummary)
+def set_hold(number: Number, request: Hold, call: Caller = may("cases.hold")) -> Any:
+    """Put a case under legal hold, or lift it."""
+    hold(call.service, call.person, number, request.hold, request.reason)
+    with call.service.database.reading() as connection:
+        return summary(_file(call, connection, number).case, call.now)

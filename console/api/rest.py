@@ -1,0 +1,197 @@
+"""Everything that is no case: accounts, bulk decisions, figures, the audit, people, webhooks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
+from sqlalchemy import delete, select
+
+from console import bulk, identities, overview
+from console.api.auth import Caller, caller, may
+from console.api.models import (
+    MOST,
+    Account,
+    AccountAtRisk,
+    Answer,
+    AuditPage,
+    Bulk,
+    BulkProposal,
+    Identity,
+    Me,
+    NewWebhook,
+    Overview,
+    Protection,
+    Pseudonym,
+    Unmask,
+    User,
+    UserChange,
+    Webhook,
+    WebhookMade,
+)
+from console.atrisk import account_at_risk, most_at_risk, protect
+from console.decisions import Choice
+from console.tables import audit, users, webhooks
+from console.users import change_user
+from console.webhooks import add_webhook
+from console.words import SEVERITIES
+
+__all__ = ["router"]
+
+router = APIRouter()
+Number = Annotated[int, Path(ge=1, le=MOST)]
+Name = Annotated[Pseudonym, Path(description="An account's pseudonym.")]
+PAGE = 100
+
+
+@router.get("/me", response_model=Me, tags=["people"])
+def read_me(call: Annotated[Caller, Depends(caller)]) -> Any:
+    """Whom the token stands for, and what it may do."""
+    me = call.person
+    return {"login": me.login, "name": me.name, "role": me.role, "rights": call.rights}
+
+
+@router.get("/accounts-at-risk", response_model=list[AccountAtRisk], tags=["accounts"])
+def list_at_risk(call: Caller = may("cases.see")) -> Any:
+    """Minors whom accounts under review reach for."""
+    with call.service.database.reading() as connection:
+        rows = most_at_risk(connection)
+    return [{**row, "severity": SEVERITIES[row["severity"]], "answered": bool(row["answered"])} for row in rows]
+
+
+@router.get("/accounts/{account}", response_model=Account, tags=["accounts"])
+def read_account(account: Name, call: Caller = may("cases.see")) -> Any:
+    """Who reaches for an account, and what was done for it."""
+    with call.service.database.reading() as connection:
+        found = account_at_risk(connection, account)
+    if found is None:
+        raise HTTPException(404, "Nobody under review reaches for this account.")
+    with call.service.database.writing() as connection:
+        call.service.note(connection, call.person, "account.view", f"account:{account}", by="api")
+    return found
+
+
+@router.post("/accounts/{account}/unmask", response_model=Identity, tags=["accounts"])
+def unmask_account(account: Name, request: Unmask, call: Caller = may("identities.unmask")) -> Any:
+    """The account's id. Recorded with its reason."""
+    service = call.service
+    with service.database.writing() as connection:
+        found = identities.unmask(
+            connection, service.keys, call.person, account, request.reason, service.rules, now=call.now
+        )
+    return {"account": account, "account_id": found}
+
+
+@router.post("/accounts/{account}/protections", status_code=204, response_model=None, tags=["accounts"])
+def protect_account(account: Name, request: Protection, call: Caller = may("protect")) -> None:
+    """Write down a protective step."""
+    with call.service.database.writing() as connection:
+        protect(connection, call.service.keys, call.person, account, request.step, request.note, now=call.now)
+
+
+@router.get("/bulks", response_model=list[Bulk], tags=["bulk decisions"])
+def list_bulks(call: Caller = may("bulk.propose")) -> Any:
+    """Proposals, those that wait first."""
+    with call.service.database.reading() as connection:
+        return bulk.listed(connection)
+
+
+@router.post("/bulks", response_model=dict[str, int], status_code=201, tags=["bulk decisions"])
+def propose_bulk(request: BulkProposal, call: Caller = may("bulk.propose")) -> Any:
+    """Propose one decision for several cases; somebody else has to approve."""
+    choice = Choice(action=request.action, reason=request.reason, policy=request.policy, note=request.note)
+    service = call.service
+    with service.database.writing() as connection:
+        number = bulk.propose(connection, service.keys, call.person, request.cases, choice, service.rules, now=call.now)
+    return {"id": number}
+
+
+@router.post("/bulks/{number}/answer", response_model=dict[str, int], tags=["bulk decisions"])
+def answer_bulk(number: Number, request: Answer, call: Caller = may("bulk.propose")) -> Any:
+    """Approve or refuse a proposal; who proposed it can only withdraw it."""
+    with call.service.database.writing() as connection:
+        done, left = bulk.answer(
+            connection, call.service.keys, call.person, number, approve=request.approve, now=call.now
+        )
+    return {"decided": done, "left_out": left}
+
+
+@router.get("/overview", response_model=Overview, tags=["overview"])
+def read_overview(call: Caller = may("overview.see")) -> Any:
+    """The figures of the overview."""
+    with call.service.database.reading() as connection:
+        return {
+            "queue": overview.queue_health(connection, call.now),
+            "precision": [
+                msgspec.structs.asdict(one) | {"share": one.share, "interval": one.interval}
+                for one in overview.precision(connection)
+            ],
+            "shadow": overview.shadow_against_live(connection),
+            "lag": overview.lag(connection),
+            "hours": overview.flags_by_hour(connection),
+        }
+
+
+@router.get("/audit", response_model=AuditPage, tags=["audit"])
+def read_audit(
+    actor: Annotated[str, Query(max_length=120)] = "",
+    action: Annotated[str, Query(max_length=40)] = "",
+    before: Annotated[int, Query(ge=0, le=MOST)] = 0,
+    call: Caller = may("audit.see"),
+) -> Any:
+    """A hundred records, the newest first."""
+    query = select(audit).order_by(audit.c.seq.desc()).limit(PAGE)
+    for column, value in ((audit.c.actor, actor), (audit.c.action, action)):
+        if value:
+            query = query.where(column == value.replace("\0", "").encode("utf-8", "ignore").decode())
+    if before:
+        query = query.where(audit.c.seq < before)
+    with call.service.database.writing() as connection:
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        call.service.note(connection, call.person, "audit.view", by="api")
+    return {"records": rows}
+
+
+@router.get("/users", response_model=list[User], tags=["people"])
+def list_users(call: Caller = may("people.manage")) -> Any:
+    """Everybody who uses the console."""
+    names = ("id", "login", "name", "role", "disabled")
+    with call.service.database.reading() as connection:
+        rows = connection.execute(select(*(users.c[name] for name in names)).order_by(users.c.id))
+        return [dict(row) for row in rows.mappings()]
+
+
+@router.patch("/users/{number}", status_code=204, response_model=None, tags=["people"])
+def change_rights(number: Number, request: UserChange, call: Caller = may("people.manage")) -> None:
+    """Change somebody's role, or shut them out."""
+    with call.service.database.writing() as connection:
+        change_user(connection, call.person.id, number, role=request.role, disabled=request.disabled)
+        told = {"role": request.role, "disabled": request.disabled, "by": "api"}
+        call.service.note(connection, call.person, "user.change", f"user:{number}", **told)
+
+
+@router.get("/webhooks", response_model=list[Webhook], tags=["webhooks"])
+def list_webhooks(call: Caller = may("webhooks.manage")) -> Any:
+    """All receivers."""
+    with call.service.database.reading() as connection:
+        rows = connection.execute(select(webhooks).order_by(webhooks.c.id)).mappings().all()
+    return [{**row, "events": row["events"].split(",")} for row in rows]
+
+
+@router.post("/webhooks", response_model=WebhookMade, status_code=201, tags=["webhooks"])
+def make_webhook(request: NewWebhook, call: Caller = may("webhooks.manage")) -> Any:
+    """Add a receiver; its secret is in the answer and nowhere else."""
+    service, events = call.service, list(request.events)
+    with service.database.writing() as connection:
+        number, secret = add_webhook(connection, request.url, events, private=service.private_webhooks, now=call.now)
+        service.note(connection, call.person, "webhook.add", f"webhook:{number}", events=events, by="api")
+    return {"id": number, "url": request.url, "events": events, "active": True, "secret": secret}
+
+
+@router.delete("/webhooks/{number}", status_code=204, response_model=None, tags=["webhooks"])
+def delete_webhook(number: Number, call: Caller = may("webhooks.manage")) -> None:
+    """Remove a receiver."""
+    with call.service.database.writing() as connection:
+        connection.execute(delete(webhooks).where(webhooks.c.id == number))
+        call.service.note(connection, call.person, "webhook.delete", f"webhook:{number}", by="api")
