@@ -75,7 +75,8 @@ def flags_by_hour(connection: Connection) -> dict[str, Any]:
     counted: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for row in rows:
         counted[row.detector + (" (shadow)" if row.shadow else "")][row.hour // HOUR] += row[3]
-    hours = range(min(row.hour for row in rows) // HOUR, last // HOUR + 1)
+    # a day at least: a single hour makes no line
+    hours = range(min(min(row.hour for row in rows) // HOUR, last // HOUR - 23), last // HOUR + 1)
     return {
         "hours": [hour * 3600 for hour in hours],
         "series": {name: [counts[hour] for hour in hours] for name, counts in sorted(counted.items())},

@@ -91,6 +91,7 @@ def running(
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield made
+        assert process.poll() is None, f"it stopped with status {process.returncode}: {log.read_text()}"
     finally:
         process.terminate()
         try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
@@ -15,9 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from console import audit
 from console.service import Service
 from console.tables import audit as records
+from streams.cli import cli
 from tests.console.build import SECRET, Clock, service_of
-
-KITHWATCH = str(Path(sys.executable).with_name("kithwatch"))
 
 
 def fill(service: Service, count: int) -> None:
@@ -142,18 +140,16 @@ def test_the_command_says_so_and_fails(tmp_path: Path) -> None:
     service = service_of(tmp_path)
     fill(service, 4)
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [KITHWATCH, "console", "--folder", str(tmp_path), "audit", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"KITHWATCH_CONSOLE_SECRET": SECRET, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+    def run(*arguments: str) -> Result:
+        given = ["console", "--folder", str(tmp_path), "audit", *arguments]
+        return CliRunner().invoke(
+            cli, given, env={"KITHWATCH_CONSOLE_SECRET": SECRET, "KITHWATCH_CONSOLE_DATABASE": ""}
         )
 
     head = run("head").stdout.strip()
     assert run("verify", "--expect", head).stdout == "4 records hold\n"
     tamper(service, "UPDATE audit SET actor = 'olga' WHERE seq = 2")
     done = run("verify")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "kithwatch: the audit does not hold: record 2: changed\n"
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "Error: the audit does not hold: record 2: changed\n"
+    assert run("verify", "--expect", "nonsense").exit_code == 2
