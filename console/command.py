@@ -102,7 +102,7 @@ def console(
         raise UserError(str(problem)) from None
     public = public_url or os.environ.get("KITHWATCH_CONSOLE_PUBLIC_URL") or ""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what keeps a thread from its work is said by itself
     logging.getLogger("alembic").setLevel(logging.WARNING)
     service = context.obj.service(
         secure=public.startswith("https://"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,14 +17,14 @@ from kafka import KafkaProducer
 
 from console.people import add_user
 from console.service import Service, wall_clock
-from streams.broker import free_port
 from streams.flags import Flag, encode_flag
 from streams.settings import KafkaSettings
 from streams.topics import ensure_topics
 from tests.console.build import PASSWORD, SECRET, service_of
 
 PROGRAM = Path(sys.executable).with_name("kithwatch")
-PATIENCE = 90.0
+PATIENCE = 120.0
+ADDRESS = re.compile(r"The console is at (http://\S+)")
 PEOPLE = {"rita": "reviewer", "olga": "reviewer", "leo": "lead", "ada": "admin", "vic": "viewer"}
 
 
@@ -76,16 +77,20 @@ def running(
     with service.database.writing() as connection:
         for login, role in PEOPLE.items():
             add_user(connection, login, login.capitalize(), role, PASSWORD, now=wall_clock())
-    port = port or free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KITHWATCH_CONSOLE")}
     environment |= settings | {"KITHWATCH_CONSOLE_SECRET": SECRET} | dict(more or {})
     command = [str(PROGRAM), "console", "--database", database, "--folder", str(folder), "--bootstrap", bootstrap]
     log = folder / "console.log"
     with log.open("wb") as out:
         process = subprocess.Popen([*command, "--port", str(port)], stdout=out, stderr=out, env=environment)
-    made = Running(f"http://127.0.0.1:{port}", service, bootstrap, kafka)
+    made = Running("", service, bootstrap, kafka)
     try:
         deadline = time.monotonic() + PATIENCE
+        while not (found := ADDRESS.search(log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        made.url = found[1]
         while not _answers(made.url):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

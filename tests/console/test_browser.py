@@ -15,6 +15,7 @@ from sqlalchemy import select
 from console import audit
 from console.service import wall_clock
 from console.tables import audit as records
+from console.tables import cases
 from streams.contexts import Context, ContextContact
 from streams.dispositions import Disposition
 from streams.flags import rfc3339
@@ -85,16 +86,20 @@ def rows(desk: Desk) -> Any:
     return desk.page.locator("#rows tr[data-case]")
 
 
-def number_of(running_: Running, account: str) -> int:
-    from console.tables import cases
+def known(running_: Running, account: str) -> bool:
+    with running_.service.database.reading() as connection:
+        pseudonym = running_.service.keys.pseudonym_of(account)
+        return connection.execute(select(cases.c.id).where(cases.c.account == pseudonym)).first() is not None
 
+
+def number_of(running_: Running, account: str) -> int:
     with running_.service.database.reading() as connection:
         pseudonym = running_.service.keys.pseudonym_of(account)
         return int(connection.execute(select(cases.c.id).where(cases.c.account == pseudonym)).scalar_one())
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not true():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.1)
@@ -249,7 +254,8 @@ def test_the_platform_hears_of_every_decision(console: Running, browser: Any, br
     console.send(flag("u1"))
     rita = Desk(browser, console.url, script=False)
     rita.sign_in("rita", PASSWORD)
-    until(lambda: rita.go("/cases/1").status == 200)
+    until(lambda: known(console, "u1"))
+    rita.go(f"/cases/{number_of(console, 'u1')}")
     page = rita.page
     page.check("#choose input[value=dismiss]", force=True)
     page.select_option("#choose select[name=reason]", "dismiss:peer_group")
