@@ -23,8 +23,8 @@ import fsspec
 import msgspec
 import platformdirs
 
-from graph.shard import Settings
-from graph.state import ACCOUNT, BUCKET_BITS, COLUMNS, PAIR, WINDOWS, State, Var
+from graph.shard import Settings, Shard
+from graph.state import ACCOUNT, BUCKET_BITS, COLUMNS, PAIR, WINDOWS, Var
 from streams.snapshot_file import Header, SnapshotError, read_header, read_tree, write_file
 
 __all__ = ["KEEP", "LAYOUT", "Found", "SnapshotSettings", "SnapshotStore", "layout_of", "read_key"]
@@ -38,7 +38,9 @@ PRIVATE: Final = 0o077
 
 def layout_of(settings: Settings) -> str:
     """Return a digest of what the numbers in a shard's arrays mean: names, types, windows, horizons."""
-    meaning = (ACCOUNT.descr, PAIR.descr, State._fields, Var._asdict(), COLUMNS, WINDOWS, BUCKET_BITS, settings)
+    state = Shard(settings).state
+    arrays = [(name, getattr(state, name).dtype.descr) for name in state._fields]
+    meaning = (arrays, ACCOUNT.descr, PAIR.descr, Var._asdict(), COLUMNS, WINDOWS, BUCKET_BITS, settings)
     return hashlib.sha256(repr(meaning).encode()).hexdigest()[:16]
 
 
