@@ -54,7 +54,7 @@ async function drawGraph(box) {
   document.getElementById("graph-tools").hidden = false;
   const tip = document.getElementById("graph-tip");
   tip.hidden = false;
-  tip.textContent = "Point at an account to read about it. Newer contacts stand further out clockwise from the top.";
+  tip.textContent = "Point at an account to read about it. The oldest contact is at the top, newer ones follow clockwise.";
   const ink = () => (dark() ? "#e2e8f0" : "#1b2530");
   const style = () => [
     { selector: "node", style: { label: "", width: 18, height: 18, "background-color": (n) => ages[n.data("age")] ?? "#a7b1bc", "border-width": 1.5, "border-color": dark() ? "#0f1318" : "#5f6c7a", color: ink(), "font-size": 10, "font-family": "monospace" } },
@@ -65,7 +65,8 @@ async function drawGraph(box) {
     { selector: "edge", style: { width: (e) => (refused.includes(e.data("outcome")) || good.includes(e.data("outcome")) ? 2.2 : 1.2), "line-color": (e) => edgeColour(e.data("outcome")), "line-style": (e) => (refused.includes(e.data("outcome")) ? "dashed" : e.data("outcome") === "shared" ? "dotted" : "solid"), opacity: (e) => 0.35 + 0.65 * e.data("share"), "curve-style": "straight" } },
     { selector: ".faded", style: { opacity: 0.12 } },
   ];
-  const targets = nodes.filter((node) => node.kind === "target" || node.kind === "fold");
+  const targets = nodes.filter((node) => node.kind === "target");
+  const folds = nodes.filter((node) => node.kind === "fold");
   const when = new Map(edges.filter((edge) => edge.at).map((edge) => [edge.target, edge.at]));
   targets.sort((a, b) => (when.get(a.id) ?? 0) - (when.get(b.id) ?? 0));
   const places = new Map([[nodes[0].id, { x: 0, y: 0 }]]);
@@ -74,6 +75,12 @@ async function drawGraph(box) {
     const angle = (2 * Math.PI * index) / targets.length - Math.PI / 2;
     const radius = ring * (targets.length > 24 ? 0.75 + 0.25 * (index % 2) : 1);
     places.set(node.id, { x: radius * Math.cos(angle), y: radius * Math.sin(angle) });
+  });
+  // what is folded stands in rows below, where its words have room
+  folds.forEach((node, index) => {
+    const across = Math.min(folds.length, 4);
+    const x = (index % across - (across - 1) / 2) * 0.75 * ring;
+    places.set(node.id, { x, y: ring * (1.65 + 0.22 * Math.floor(index / across)) });
   });
   nodes.filter((node) => node.kind === "similar").forEach((node) => {
     const reached = edges.filter((edge) => edge.source === node.id).map((edge) => places.get(edge.target)).filter(Boolean);

@@ -135,7 +135,7 @@ def test_a_reviewers_day(console: Running, browser: Any) -> None:
 
     # a case: why, whom, when
     case = number_of(console, "u27")
-    until(lambda: "13–15" in (rita.go(f"/cases/{case}") and page.content()))
+    until(lambda: "13–15" in (rita.go(f"/cases/{case}") and page.locator(".contacts-table tbody").text_content()))
     assert "contacted 27 minors" in page.locator(".case-head .headline").inner_text()
     page.locator("#graph[data-drawn]").wait_for()
     page.locator("#timeline[data-drawn]").wait_for()

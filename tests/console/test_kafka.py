@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -63,8 +62,8 @@ def send(broker: Broker, topic: str) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Service]:
-    made = service_of(tmp_path)
+def own(database_url: str) -> Iterator[Service]:
+    made = service_of(database_url)
     yield made
     made.database.close()
 
