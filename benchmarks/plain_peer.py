@@ -6,17 +6,19 @@ that come in time order, so that it can serve as an oracle too.
 
 A *first contact* is the first request or message of an actor to a target within the horizon. The target is a
 *stranger* if the two are not friends, share no mutual friend (the platform's own count is believed), and the target has
-not contacted the actor first. A row of features is handed back for each first contact, about the actor, and for each
-outcome, about the account that it speaks of.
+not contacted the actor first. A row of features is handed back for each first contact, about the actor; for each
+outcome, about the account that it speaks of; for each contact that nobody answered in time; and for each message with
+a new sign. With the window counts go sums that fade (`Fading`) and who else reaches for the same targets (`Callers`).
 """
 
 from __future__ import annotations
 
 import heapq
 import json
+import math
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from typing import Any, Final
 
 import networkx as nx
 
-__all__ = ["PlainPeer"]
+__all__ = ["Callers", "Fading", "PlainPeer"]
 
 HOUR: Final = 3_600_000
 WINDOWS: Final = {"1h": HOUR, "24h": 24 * HOUR, "7d": 7 * 24 * HOUR}
@@ -49,15 +51,86 @@ YEARS: Final = {"under_13": 11.0, "13_15": 14.0, "16_17": 16.5, "18_20": 19.0, "
 MINORS: Final = frozenset({"under_13", "13_15", "16_17"})
 
 
+SIGNS: Final = {
+    name: 1 << bit
+    for bit, name in enumerate(
+        [
+            "secrecy",
+            "probing",
+            "sexual",
+            "personal_info",
+            "blackmail",
+            "meet_up",
+            "off_platform",
+            "image_request",
+            "age_claim",
+        ]
+    )
+}
+MEMORY: Final = 14 * 24 * HOUR
+"""Mean length of the exponential window of the fading sums."""
+
+
+class Fading:
+    """Sums that fade with time, by account and name."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, dict[str, float]] = {}
+        self.last: dict[str, int] = {}
+
+    def add(self, account: str, now: int, names: Iterable[str]) -> dict[str, float]:
+        """Let an account's sums fade to `now`, count one for each name, and return a copy."""
+        mine = self.sums.setdefault(account, {})
+        kept = math.exp((self.last.get(account, now) - now) / MEMORY)
+        self.last[account] = now
+        for name in mine:
+            mine[name] *= kept
+        for name in names:
+            mine[name] = mine.get(name, 0.0) + 1.0
+        return dict(mine)
+
+
+class Callers:
+    """Who reached for the same targets of late: at most 8 others a target, and 8 a caller."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, deque[tuple[int, str]]] = {}
+        self.shared: dict[str, Counter[str]] = {}
+
+    def call(self, now: int, actor: str, target: str) -> tuple[int, int]:
+        """Note a call; return how many others called, and with how many targets another one has in common at most."""
+        calls = self.calls.setdefault(target, deque(maxlen=8))
+        while calls and calls[0][0] <= now - WINDOWS["7d"]:
+            calls.popleft()
+        others = {other for _, other in calls if other != actor}
+        mine = self.shared.setdefault(actor, Counter())
+        mine.update(others)
+        if len(mine) > 8:
+            self.shared[actor] = mine = Counter(dict(mine.most_common(8)))
+        calls.append((now, actor))
+        return len(others), max(mine.values(), default=0)
+
+
 class Pair:
     """What is known of one actor's contact to one target."""
 
-    __slots__ = ("actor", "cancelled", "contact", "first", "flags", "last", "target")
+    __slots__ = ("actor", "cancelled", "contact", "first", "flags", "last", "messages", "signs", "target")
 
     def __init__(self, actor: str, target: str, now: int) -> None:
         self.actor, self.target, self.first, self.last = actor, target, now, now
         self.flags: set[str] = set()
+        self.signs: set[str] = set()
+        self.messages = 0
         self.contact = self.cancelled = False
+
+    def write(self, event: dict[str, Any]) -> set[str]:
+        """Count a message; return the signs in it that the pair had not shown before."""
+        if event["type"] != "message.sent":
+            return set()
+        self.messages += 1
+        new = set(event.get("signs", ())) - self.signs
+        self.signs |= new
+        return new
 
 
 class Window:
@@ -95,7 +168,7 @@ class PlainPeer:
     --------
     >>> peer = PlainPeer()
     >>> event = {"type": "message.sent", "event_id": "1", "occurred_at": 0, "actor_id": "a", "target_id": "b"}
-    >>> row = peer.process(event)
+    >>> (row,) = peer.process(event)
     >>> row["stranger"], row["strangers_1h"]
     (True, 1)
     """
@@ -108,17 +181,25 @@ class PlainPeer:
         self.windows: dict[str, dict[str, Window]] = {}
         self.unanswered: list[tuple[int, int, Pair]] = []
         self.number = 0
+        self.fading = Fading()
+        self.callers = Callers()
+        self.rows: list[dict[str, Any]] = []
 
-    def process(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """Take one event; return a row of features for a first contact or an outcome, None for the rest.
+    def process(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        """Take one event; return the rows of features that it leads to, silences before it first.
 
-        A first message that answers an earlier one is both: the row about the account that got it is in `reply`.
+        A first message that answers an earlier one leads to two, that about the account that got it first.
         """
-        if event["event_id"] in self.seen:
-            return None
-        self.seen.add(event["event_id"])
-        now, kind, actor = milliseconds(event["occurred_at"]), event["type"], event["actor_id"]
-        self._pass_time(now)
+        self.rows = []
+        if event["event_id"] not in self.seen:
+            self.seen.add(event["event_id"])
+            now = milliseconds(event["occurred_at"])
+            self._pass_time(now)
+            self._take(now, event)
+        return self.rows
+
+    def _take(self, now: int, event: dict[str, Any]) -> None:
+        kind, actor = event["type"], event["actor_id"]
         target = event.get("target_id")
         for who, name in ((actor, "actor_age_band"), (target, "target_age_band")):
             if who is not None and name in event:
@@ -131,7 +212,7 @@ class PlainPeer:
         elif kind == "account.deleted":
             self._forget(actor)
         if target is None or target == actor:
-            return None
+            return
         if kind in ("friendship.created", "friend_request.accepted"):
             self.friends.add_edge(actor, target)
         elif kind == "friendship.removed" and self.friends.has_edge(actor, target):
@@ -139,26 +220,28 @@ class PlainPeer:
         elif kind == "friend_request.cancelled":
             self._cancel(now, actor, target)
         elif kind in ("friend_request.sent", "message.sent"):
-            return self._contact(now, actor, target, event)
+            self._contact(now, actor, target, event)
         if kind in OUTCOMES:
-            return self._outcome(now, target, actor, OUTCOMES[kind])
-        return None
+            self._outcome(now, target, actor, OUTCOMES[kind])
 
-    def _contact(self, now: int, actor: str, target: str, event: dict[str, Any]) -> dict[str, Any] | None:
+    def _contact(self, now: int, actor: str, target: str, event: dict[str, Any]) -> None:
         pair = self._pair(actor, target, now)
         if pair is not None and pair.contact:
             windows = self._windows(actor, now)
             before, pair.last = pair.last, now
             for window in windows.values():
                 window.touch(now, pair, before)
-            return None
+            if pair.write(event):
+                self._row(now, actor, "signed", pair)
+            return
         friends = self.friends.has_edge(actor, target)
         mutual = event.get("mutual_friends")
         if mutual is None:
             mutual = self._mutual(actor, target)
         back = self._pair(target, actor, now)
         came_first = back is not None and back.contact
-        reply = self._outcome(now, target, actor, "replied") if came_first else None
+        if came_first:
+            self._outcome(now, target, actor, "replied")
         stranger = not friends and not mutual and not came_first
         mine = self._windows(actor, now)
         known = self.friends.adj.get(target, ())
@@ -184,21 +267,22 @@ class PlainPeer:
                 self._flag(now, pair, "linked")
             if child_of(self.ages.get(actor, "unknown"), self.ages.get(target, "unknown")):
                 self._flag(now, pair, "minors")
-        row = self._row(now, actor, "contact", target)
-        row |= {"stranger": stranger, "mutual": mutual, "reply": reply}
-        return row
+        pair.write(event)
+        others, shared = self.callers.call(now, actor, target) if stranger else (0, 0)
+        row = self._row(now, actor, "contact", pair)
+        row |= {"stranger": stranger, "mutual": mutual, "callers": others, "shared": shared}
 
-    def _outcome(self, now: int, about: str, by: str, what: str) -> dict[str, Any] | None:
+    def _outcome(self, now: int, about: str, by: str, what: str) -> None:
         pair = self._pair(about, by, now)
         if what not in ("blocked", "reported") and (pair is None or not pair.contact):
-            return None
+            return
         if pair is None:
             pair = self._new_pair(about, by, now)
         if what in pair.flags:
-            return None
+            return
         self._unflag(now, pair, "ignored")
         self._flag(now, pair, what)
-        return self._row(now, about, what, by)
+        self._row(now, about, what, pair)
 
     def _cancel(self, now: int, actor: str, target: str) -> None:
         pair = self._pair(actor, target, now)
@@ -211,18 +295,26 @@ class PlainPeer:
 
     def _pass_time(self, now: int) -> None:
         while self.unanswered and self.unanswered[0][0] <= now:
-            _, _, pair = heapq.heappop(self.unanswered)
-            if pair.contact and not pair.cancelled and not pair.flags & ANSWERS:
-                self._flag(now, pair, "ignored")
+            due, silent = self.unanswered[0][0], []
+            while self.unanswered and self.unanswered[0][0] == due:
+                _, _, pair = heapq.heappop(self.unanswered)
+                if pair.contact and not pair.cancelled and not pair.flags & ANSWERS:
+                    self._flag(due, pair, "ignored")
+                    silent.append(pair)
+            for pair in silent:  # what falls due at one moment is counted before a row is written
+                self._row(due, pair.actor, "silence", pair)
 
-    def _row(self, now: int, account: str, cause: str, other: str) -> dict[str, Any]:
-        row: dict[str, Any] = {"time": now, "account": account, "cause": cause, "other": other}
+    def _row(self, now: int, account: str, cause: str, pair: Pair) -> dict[str, Any]:
+        row: dict[str, Any] = {"time": now, "account": account, "cause": cause, "other": pair.target}
+        row |= {"signs": sum(SIGNS[sign] for sign in pair.signs), "messages": pair.messages, "waited": now - pair.first}
+        row["sums"] = self.fading.add(account, now, (cause, *pair.flags, *pair.signs))
         row["age_band"] = self.ages.get(account, "unknown")
         row["friends"] = len(self.friends[account]) if account in self.friends else 0
         row["clustering"] = nx.clustering(self.friends, account) if account in self.friends else 0.0
         for name, window in self._windows(account, now).items():
             row[f"targets_{name}"] = window.targets
             row |= {f"{flag}_{name}": count for flag, count in window.counts.items()}
+        self.rows.append(row)
         return row
 
     def _mutual(self, actor: str, target: str) -> int:
@@ -298,7 +390,7 @@ def run(lines: Iterable[bytes]) -> tuple[int, int]:
     """Process JSON lines; return the number of events and of rows."""
     peer, events, made = PlainPeer(), 0, 0
     for line in lines:
-        made += peer.process(json.loads(line)) is not None
+        made += len(peer.process(json.loads(line)))
         events += 1
     return events, made
 

@@ -1,87 +1,148 @@
-"""What a detector is: scores for a table of rows, and the evidence for one of them."""
+"""What a detector is: families of evidence, and the words for them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.baseline import Baseline
-from detectors.table import FeatureTable
+from detectors.cohorts import describe
+from detectors.evidence import FAMILIES, SHARES, share_counts
+from detectors.reference import Reference
+from detectors.sums import Sum
+from detectors.table import WINDOW_NAMES, column_number
+from graph.state import DAY, HOUR
 
-__all__ = ["Detector", "Evidence", "Scored"]
+__all__ = ["LENGTHS", "Case", "Detector", "Story"]
+
+LENGTHS: Final = (HOUR, DAY, 7 * DAY)
+_NUMBER: Final = {family.name: i for i, family in enumerate(FAMILIES)}
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What a detector makes of a table.
+@dataclass(frozen=True)
+class Case:
+    """One row that is to be explained: what it was judged by, and nothing else.
 
     Attributes
     ----------
-    nats : ndarray of float64, shape (n,)
-        Evidence: minus the natural logarithm of a probability under the baseline; 0 says nothing.
-    count : ndarray of int64, shape (n,)
-        The count that the evidence rests on, for telling growth.
-    detail : dict of str to ndarray, each with n entries
-        What the detector needs again to explain a row; evidence is read from here and from the row, so that
-        what a reviewer is shown is why it was flagged.
+    row : record of graph.state.FEATURES
+    cohort : int
+    sums : ndarray of float32, shape (Sum.SIZE,)
+        The account's fading sums as of the row.
+    cusum : record of detectors.cusum.SUM
+    nats : ndarray, shape (families,)
+        The evidence, by family.
+    reference : Reference
+        As it was when the row was judged.
     """
 
+    row: Any
+    cohort: int
+    sums: NDArray[np.float32]
+    cusum: Any
     nats: NDArray[np.float64]
-    count: NDArray[np.int64]
-    detail: dict[str, NDArray[Any]] = field(default_factory=dict)
+    reference: Reference
+
+    @cached_property
+    def _counts(self) -> tuple[list[float], list[float]]:
+        k, n = np.zeros(len(SHARES)), np.zeros(len(SHARES))
+        share_counts(self.sums, k, n)
+        return k.tolist(), n.tolist()
+
+    @cached_property
+    def _windows(self) -> list[int]:
+        counts: list[int] = self.row["counts"].tolist()
+        return counts
+
+    @cached_property
+    def _sums(self) -> list[float]:
+        sums: list[float] = self.sums.tolist()
+        return sums
+
+    @cached_property
+    def evidence_list(self) -> list[float]:
+        """The evidence by family, in their order."""
+        nats: list[float] = self.nats.tolist()
+        return nats
+
+    @property
+    def who(self) -> str:
+        """The account's age group, to begin a sentence with."""
+        return describe(self.cohort).split(",")[0].capitalize()
+
+    def window(self, name: str, w: int) -> int:
+        """Return one window count."""
+        return self._windows[column_number(name, w)]
+
+    def sum(self, which: int) -> float:
+        """Return one fading sum."""
+        return self._sums[which]
+
+    def share(self, family: str) -> tuple[float, float, float]:
+        """Return k, n, and the ordinary share of a family."""
+        f = _NUMBER[family]
+        k, n = self._counts
+        return k[f], n[f], float(self.reference.share[f, self.cohort])
+
+    def evidence(self, family: str) -> float:
+        """Return the evidence of a family, in nats."""
+        return self.evidence_list[_NUMBER[family]]
+
+    def best_window(self, name: str) -> int:
+        """Return the shortest window that holds most of what the longest holds."""
+        week = self.window(name, 2)
+        return next(w for w in range(3) if 3 * self.window(name, w) >= 2 * week)
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Why one row was flagged.
+class Story:
+    """What a detector says of a case.
 
     Attributes
     ----------
-    features, thresholds, baseline : dict of str to number
-    window : int
-        The length of the window that the evidence lies in, ms.
+    explanation : str
+        One sentence.
+    features, baseline : dict of str to number
+        What was counted, and what is usual, beside what all detectors state.
+    length : int
+        How far back the evidence lies, ms.
     mask : int
         Pair flags (see `graph.state`) of the contacts to show.
-    explanation, counterfactual : str
-        Each one sentence.
     """
 
-    features: dict[str, float]
-    thresholds: dict[str, float]
-    baseline: dict[str, float]
-    window: int
-    mask: int
     explanation: str
-    counterfactual: str
+    features: dict[str, float]
+    baseline: dict[str, float]
+    length: int
+    mask: int
 
 
 class Detector(Protocol):
-    """One pattern of behaviour.
+    """One pattern of behaviour: which families speak for it, and how to say so.
 
-    A detector is deterministic in the order of rows and ticks; how rows are cut into tables makes no difference.
-    What it carries from row to row stands in the attributes that `STATE` names (see `graph.kept`).
+    Scores are computed for all detectors at once (`detectors.evidence`); a detector has no state.
     """
 
-    STATE: ClassVar[tuple[str, ...]]
     name: str
-    shadow: bool
-    weight: float  # what a nat counts for in the score
 
-    def score(self, table: FeatureTable, baseline: Baseline) -> Scored:
-        """Return the evidence in each row; may carry state of its own from row to row."""
+    def explain(self, case: Case) -> Story:
+        """Say what the detector's families rest on in a case."""
         ...
 
-    def explain(self, table: FeatureTable, scored: Scored, i: int, baseline: Baseline) -> Evidence:
-        """Return the evidence of row `i`."""
-        ...
 
-    def learn(self, time: int) -> None:
-        """Learn from the rows scored so far; called at every tick of event time, epoch ms, after the baseline."""
-        ...
+def windows(case: Case, *names: str) -> dict[str, float]:
+    """Return window counts by column name."""
+    return {
+        f"{name}_{window}": case.window(name, w)
+        for name in names
+        for w, window in enumerate(WINDOW_NAMES)
+        if column_number(name, w) >= 0
+    }
 
-    def forget(self, accounts: NDArray[np.uint32]) -> None:
-        """Drop all state of the accounts in these rows of the shard: they are gone."""
-        ...
+
+def recent(case: Case, *which: int) -> dict[str, float]:
+    """Return fading sums by name."""
+    return {f"recent_{Sum._fields[i].lower()}": round(case.sum(i), 2) for i in which}

@@ -6,24 +6,27 @@ import hashlib
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detectors.policy import Policy
 
 __all__ = ["Episode", "FlagRecord", "Ledger", "News", "flag_id", "score_of"]
 
 DAY: Final = 86_400_000
-SCORE_SCALE: Final = 10.0
-"""Nats at which the score is one half."""
 
 
-def score_of(nats: float) -> float:
-    """Return the score, 0 to 1, of evidence in nats: nats / (nats + 10), the same for all detectors.
+def score_of(nats: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+    """Return the score, 0 to 1, of evidence in nats, which is one half at `half`: the same for all detectors.
 
     Examples
     --------
-    >>> score_of(0.0), score_of(10.0), round(score_of(90.0), 2)
-    (0.0, 0.5, 0.9)
+    >>> score_of(np.array([-3.0, 20.0, 60.0]), 20.0).tolist()
+    [0.0, 0.5, 0.75]
     """
-    return nats / (nats + SCORE_SCALE)
+    known = np.maximum(nats, 0.0)
+    score: NDArray[np.float64] = known / (known + half)
+    return score
 
 
 def flag_id(account_id: str, detector: str, started: int) -> str:
@@ -70,7 +73,7 @@ class Episode:
     raised_at: int  # -1: nothing was sent yet
     level: int
     score: float
-    count: int
+    nats: float
     shadow: bool
 
 
@@ -100,7 +103,6 @@ class Ledger:
     STATE_TYPES: ClassVar = {"open": dict[tuple[int, str], Episode], "raised_today": dict[str, int]}
 
     def __init__(self, policy: Policy, raise_after: int = 0) -> None:
-        self.nats = policy.severities.nats()
         self.settings = policy.episodes
         self.breaker = policy.circuit_breaker
         self.raise_after = raise_after
@@ -110,17 +112,13 @@ class Ledger:
         self.day = -1
         self.active = 0  # active accounts, as of the last tick
 
-    def level(self, nats: float) -> int:
-        """Return the severity as an index into `SEVERITIES`, or -1 below the lowest."""
-        return sum(nats >= limit for limit in self.nats) - 1
-
     def circuit_open(self, detector: str) -> bool:
         """Tell whether a detector has raised all it may today."""
         limit = max(self.breaker.flags_per_day, self.breaker.share_per_day * self.active)
         return self.raised_today.get(detector, 0) >= limit
 
     def note(
-        self, account: int, detector: str, time: int, nats: float, count: int, shadow: bool, weight: float = 1.0
+        self, account: int, detector: str, time: int, level: int, score: float, nats: float, shadow: bool
     ) -> News | None:
         """Note a finding; return what is to be sent, if anything.
 
@@ -133,51 +131,45 @@ class Ledger:
         detector : str
         time : int
             Event time, epoch ms.
+        level : int
+            Severity, an index into `SEVERITIES`.
+        score : float
         nats : float
-            Evidence, at least the lowest severity's.
-        count : int
-            What the evidence rests on, for telling growth.
+            The evidence that the score stands for.
         shadow : bool
             Whether the policy runs the detector in shadow.
-        weight : float
-            What a nat counts for in the score.
         """
         if time // DAY > self.day:
             self.day = time // DAY
             self.raised_today.clear()
-        level, score = self.level(nats), score_of(weight * nats)
         key = (account, detector)
         episode = self.open.get(key)
         if episode is None or time - episode.latest > self.cool_down:
-            episode = self.open[key] = Episode(time, time, -1, level, score, count, False)
-        else:
-            episode.latest = max(time, episode.latest)
+            episode = self.open[key] = Episode(time, time, -1, level, score, nats, False)
+        elif time > episode.latest:
+            episode.latest = time
         if episode.raised_at < 0:
-            return self._raise(episode, detector, time, level, score, count, shadow)
-        grown = level > episode.level or (
-            level == episode.level
-            and score >= episode.score
-            and (
-                score >= episode.score + self.settings.update_score_step
-                or count >= episode.count * self.settings.update_count_factor
-            )
-        )
-        if not grown or time < self.raise_after:
+            return self._raise(episode, detector, time, level, score, nats, shadow)
+        if time < self.raise_after or (
+            level <= episode.level
+            and score < episode.score + self.settings.update_score_step
+            and nats < episode.nats + self.settings.update_nats
+        ):
             return None
-        episode.level, episode.score = level, score
-        episode.count = max(count, episode.count)
+        episode.level, episode.score = max(level, episode.level), max(score, episode.score)
+        episode.nats = max(nats, episode.nats)
         episode.shadow |= shadow
-        return News("flag.updated", episode.started, episode.raised_at, level, score, episode.shadow)
+        return News("flag.updated", episode.started, episode.raised_at, episode.level, episode.score, episode.shadow)
 
     def _raise(
-        self, episode: Episode, detector: str, time: int, level: int, score: float, count: int, shadow: bool
+        self, episode: Episode, detector: str, time: int, level: int, score: float, nats: float, shadow: bool
     ) -> News | None:
         if time < self.raise_after:
             return None
         episode.shadow = shadow or self.circuit_open(detector)
         if not shadow:
             self.raised_today[detector] = self.raised_today.get(detector, 0) + 1
-        episode.raised_at, episode.level, episode.score, episode.count = time, level, score, count
+        episode.raised_at, episode.level, episode.score, episode.nats = time, level, score, nats
         return News("flag.raised", episode.started, time, level, score, episode.shadow)
 
     def forget(self, account: int) -> None:

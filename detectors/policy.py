@@ -65,7 +65,7 @@ class Episodes(_Part, frozen=True):
 
     cool_down_days: Positive
     update_score_step: Probability
-    update_count_factor: Annotated[float, msgspec.Meta(gt=1.0, le=1e9)]
+    update_nats: Positive
 
 
 class CircuitBreaker(_Part, frozen=True):
@@ -80,43 +80,44 @@ class BaselinePolicy(_Part, frozen=True):
 
     half_life_days: Positive
     trim_share: Share
-    prior_weight: Positive
-    prior_mean: PerWindow
-    prior_shape: Positive
-    prior_minor_share: Probability
-    prior_minor_weight: Positive
-    prior_minor_shape: Positive
+    prior_contacts: Positive
+    prior_samples: Positive
 
 
-class Sequential(_Part, frozen=True):
-    """The CUSUM test."""
+class EvidencePolicy(_Part, frozen=True, rename={"favour": "for"}):
+    """How evidence is summed."""
 
-    odds: Annotated[float, msgspec.Meta(gt=1.0, le=100.0)]
-    limit: Positive
+    memory_days: Annotated[float, msgspec.Meta(ge=0.5, le=365.0)]
+    against: Positive
+    favour: Positive
+    speak: Positive
+    score_half: Positive
 
 
-class MassAdd(_Part, frozen=True):
-    """Settings of `mass_add`."""
+MOST_ODDS: Final = 1000
+Odds = Annotated[float, msgspec.Meta(gt=0.0, le=MOST_ODDS)]
+
+
+class DetectorPolicy(_Part, frozen=True):
+    """Settings that every detector has."""
 
     enabled: bool
     shadow: bool
-    weight: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
+    odds: dict[str, Odds]
+
+
+class MassAdd(DetectorPolicy, frozen=True):
+    """Settings of `mass_add`."""
+
     limits: PerWindow
-    limit_p: Probability
-    min_count: Count
     exempt_roles: list[str]
 
 
-class MinorTargeting(_Part, frozen=True):
+class MinorTargeting(DetectorPolicy, frozen=True):
     """Settings of `minor_targeting`."""
 
-    enabled: bool
-    shadow: bool
-    weight: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
     limits: PerWindow
-    limit_p: Probability
-    min_count: Count
-    sequential: Sequential
+    sequential_odds: Annotated[float, msgspec.Meta(gt=1.0, le=100.0)]
     exempt_roles: list[str]
     exempt_limit_7d: Count
 
@@ -126,6 +127,19 @@ class Detectors(_Part, frozen=True):
 
     mass_add: MassAdd
     minor_targeting: MinorTargeting
+    rejected_outreach: DetectorPolicy
+    cold_messaging: DetectorPolicy
+    scattered_targets: DetectorPolicy
+    grooming_progression: DetectorPolicy
+    reported_by_minors: DetectorPolicy
+    lockstep: DetectorPolicy
+    association: DetectorPolicy
+    age_impostor: DetectorPolicy
+
+    def named(self, name: str) -> DetectorPolicy:
+        """Return the settings of a detector."""
+        settings: DetectorPolicy = getattr(self, name)
+        return settings
 
 
 class Policy(_Part, frozen=True):
@@ -135,6 +149,7 @@ class Policy(_Part, frozen=True):
     episodes: Episodes
     circuit_breaker: CircuitBreaker
     baseline: BaselinePolicy
+    evidence: EvidencePolicy
     detectors: Detectors
 
     @property
@@ -183,6 +198,15 @@ def _default_document() -> dict[str, Any]:
     return document
 
 
+def _check_odds(detectors: dict[str, dict[str, Any]]) -> None:
+    """Refuse odds that are no number from 1 up: lower ones would turn the evidence of a family round."""
+    for name, settings in detectors.items():
+        for family, odds in settings["odds"].items():
+            least = 0.01 if family == "minor_sum" else 1.0  # how much a nat of the test counts
+            if type(odds) not in (int, float) or not least <= odds <= MOST_ODDS:
+                raise PolicyError(f"detectors.{name}.odds.{family}: expected a number from {least:g} to {MOST_ODDS}")
+
+
 def load_policy(text: str) -> Policy:
     """Read a policy; what it leaves out keeps its default.
 
@@ -206,6 +230,7 @@ def load_policy(text: str) -> Policy:
     except (RecursionError, ValueError) as problem:
         raise PolicyError(f"not YAML: {problem}") from None
     document = _merge(_default_document(), {} if changes is None else changes, "")
+    _check_odds(document["detectors"])
     try:
         policy = msgspec.convert(document, Policy)
     except msgspec.ValidationError as problem:
@@ -214,8 +239,10 @@ def load_policy(text: str) -> Policy:
     levels = policy.severities.nats()
     if any(low >= high for low, high in itertools.pairwise(levels)):
         raise PolicyError("severities: each must be rarer than the one before (low, medium, high, critical)")
-    for name in ("mass_add", "minor_targeting"):
-        settings = getattr(policy.detectors, name)
+    for name, settings in (
+        ("mass_add", policy.detectors.mass_add),
+        ("minor_targeting", policy.detectors.minor_targeting),
+    ):
         hour, day, week = settings.limits.values()
         if not hour <= day <= week:
             raise PolicyError(f"detectors.{name}.limits: a longer window cannot have a lower limit")

@@ -11,9 +11,13 @@ from detectors.cohorts import cohort_of
 from graph.jit import njit
 from graph.state import COLUMNS
 
-__all__ = ["WINDOW_NAMES", "FeatureTable", "answered_in", "column", "outreach", "outreach_in"]
+__all__ = ["WINDOW_NAMES", "FeatureTable", "answered_in", "column", "column_number", "outreach_in"]
 
 WINDOW_NAMES: Final = ("1h", "24h", "7d")
+MASS_LIMIT: Final = 1
+"""Number of the plain limit on strangers in the first window; the others follow."""
+MINOR_LIMIT: Final = 4
+VOUCHED_LIMIT: Final = 7
 _INDEX: Final = {name: i for i, name in enumerate(COLUMNS)}
 
 
@@ -22,6 +26,12 @@ def column(name: str) -> tuple[int, ...]:
     return tuple(_INDEX.get(f"{name}_{window}", -1) for window in WINDOW_NAMES)
 
 
+def column_number(name: str, w: int) -> int:
+    """Return where a count stands in window `w`; -1 where the window does not have it."""
+    return _NUMBERS.get((name, w), -1)
+
+
+_NUMBERS: Final = {(n.rpartition("_")[0], WINDOW_NAMES.index(n.rpartition("_")[2])): i for i, n in enumerate(COLUMNS)}
 _STRANGERS: Final = column("strangers")
 _LINKED: Final = column("linked")
 _ACCEPTED: Final = column("accepted")
@@ -41,21 +51,6 @@ def outreach_in(counts: Any, w: int) -> Any:
     """Return the strangers contacted in window `w`, less those linked, less the contacts answered; never below 0."""
     scattered = np.int64(counts[_STRANGERS[w]]) - np.int64(counts[_LINKED[w]])
     return max(scattered - answered_in(counts, w), np.int64(0))
-
-
-@njit
-def fill_outreach(counts: Any, found: Any) -> Any:
-    """Write the outreach of rows of counts in each window into `found`."""
-    for i in range(len(counts)):
-        for w in range(3):
-            found[i, w] = outreach_in(counts[i], w)
-
-
-def outreach(counts: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the outreach of rows of counts in each window, shape (n, 3)."""
-    found = np.empty((len(counts), 3), np.int64)
-    fill_outreach(counts, found)
-    return found
 
 
 class FeatureTable:
@@ -79,12 +74,3 @@ class FeatureTable:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return a column by name: one of the window counts, or a field of a row."""
-        at = _INDEX.get(name)
-        return self.rows[name] if at is None else self.rows["counts"][:, at].astype(np.int64)
-
-    def value(self, name: str, i: int) -> int:
-        """Return one window count of one row."""
-        return int(self.rows["counts"][i, _INDEX[name]])

@@ -64,12 +64,14 @@ def write_row(
     r.what = what
     if p == NIL:
         r.flags = 0
+        r.waited = 0
         r.signs = 0
         r.messages = 0
         r.target_age = 0
     else:
         pair = s.pairs[p]
         r.flags = pair.flags
+        r.waited = max(time - pair.first, 0) // 1000
         r.signs = pair.signs & ALL_SIGNS
         r.messages = pair.signs >> SIGN_BITS
         r.target_age = s.accounts[pair.target].age

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -342,7 +341,10 @@ class Shard:
         """Return a text of the arena; empty for reference 0."""
         start, length = reference >> 16, reference & (PACKED - 1)
         raw = self.state.text[start : start + length].tobytes()
-        return str(UUID(bytes=raw)) if reference & PACKED else raw.decode()
+        if not reference & PACKED:
+            return raw.decode()
+        text = raw.hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def counts(self, row: int) -> dict[str, int]:
         """Return the window counts of the account in `row`, as of the clock."""

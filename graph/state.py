@@ -207,6 +207,7 @@ FEATURES: Final = np.dtype(
         ("triangles", "<u4"),
         ("created", "<u4"),  # epoch seconds, 0: unknown
         ("mutual", "<i4"),  # mutual friends with the target; -1 but in the row of a first contact
+        ("waited", "<u4"),  # seconds since that contact, in a row about a pair
         ("roles", "<u2"),
         ("flags", "<u2"),  # of the contact that the row is about; 0 in the row of an erased account
         ("signs", "<u2"),  # Sign bits that the account's messages to this target have shown so far

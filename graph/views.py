@@ -15,6 +15,7 @@ import numpy as np
 
 from graph.batch import AgeBand, Role
 from graph.callers import halvings
+from graph.jit import njit
 from graph.shard import Shard
 from graph.state import CONTACT, LIVE, NIL, STRANGER, WINDOWS, Var
 
@@ -157,19 +158,30 @@ def evidence(shard: Shard, pair: int, *, since: int, mask: int, limit: int = 20)
         Ids. Contacts whose target was deleted are left out; an event id that is no longer held is, too.
     """
     s = shard.state
-    targets: list[str] = []
-    events: list[str] = []
-    for p in _chosen(shard, pair, since, mask):
-        if len(targets) == limit:
-            break
-        target = int(s.pairs["target"][p])
-        if s.accounts["state"][target] != LIVE:
-            continue
-        targets.append(shard.name(target))
-        event = int(s.pairs["event"][p])
-        if event:
-            events.append(shard.read_text(event))
-    return targets, events
+    rows = np.empty(limit, np.uint32)
+    found = rows[: newest_of(s, pair, since, shard.settings.lateness, mask, rows)]
+    names = s.accounts["text"][s.pairs["target"][found]].tolist()
+    events = s.pairs["event"][found].tolist()
+    return [shard.read_text(name) for name in names], [shard.read_text(event) for event in events if event]
+
+
+@njit
+def newest_of(s: Any, pair: int, since: int, lateness: int, mask: int, found: Any) -> Any:
+    """Write the newest contacts as of `pair` into `found`, as `evidence` wants them; return how many."""
+    n = 0
+    p = np.int64(pair)
+    if p == NIL or s.pairs[p].activity == NIL:
+        return n
+    while p != NIL and n < len(found):
+        held = s.pairs[p]
+        if held.first > since:
+            if held.flags & mask and s.accounts[held.target].state == LIVE:
+                found[n] = p
+                n += 1
+        elif held.first <= since - lateness:
+            break  # whatever arrived before this is older still
+        p = np.int64(held.earlier)
+    return n
 
 
 def clustering(shard: Shard, row: int) -> float:

@@ -18,8 +18,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from detectors.evidence import DETECTORS
+
 __all__ = [
-    "DETECTORS",
     "EVENT_TYPES",
     "FLAG_TYPES",
     "OTHER",
@@ -61,7 +62,6 @@ REASONS: Final = (
 )
 """Why a record was dead-lettered: classes, never the text of an error, which may quote the record."""
 
-DETECTORS: Final = ("mass_add", "minor_targeting")
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 FLAG_TYPES: Final = ("flag.raised", "flag.updated", "flag.retracted")
 

@@ -31,6 +31,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from detectors.evidence import DETECTORS
 from detectors.policy import Policy
 from graph.batch import EventKind
 from graph.message import split_events
@@ -370,7 +371,7 @@ class Worker:
                 lag[tp.topic, tp.partition] = end - at
         self.metrics.set_lag(lag)
         self._say_how_far(sum(lag.values()))
-        for name in ("mass_add", "minor_targeting"):
+        for name in DETECTORS:
             is_open = any(shard.engine.ledger.circuit_open(name) for shard in self.live.values())
             self.metrics.set_circuit(name, is_open)
 

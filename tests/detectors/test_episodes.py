@@ -10,16 +10,19 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tests.strategies  # noqa: F401  loads the profile with no deadlines
-from detectors.episodes import Ledger, flag_id, score_of
+from detectors.episodes import Ledger, News, flag_id, score_of
 from detectors.policy import CircuitBreaker, Policy, default_policy
 
 POLICY = default_policy()
-LOW, MEDIUM, HIGH, CRITICAL = POLICY.severities.nats()
+LOW, MEDIUM, HIGH, CRITICAL = range(4)
+HALF = POLICY.evidence.score_half
+NATS = 30.0
 DAY = 86_400_000
 START = 20_000 * DAY
 COOL_DOWN = int(POLICY.episodes.cool_down_days * DAY)
@@ -29,8 +32,14 @@ def breaker(flags: int, share: float = 0.0) -> Policy:
     return msgspec.structs.replace(POLICY, circuit_breaker=CircuitBreaker(flags, share))
 
 
-def note(ledger: Ledger, time: int, nats: float, count: int = 10, account: int = 1, shadow: bool = False):
-    return ledger.note(account, "d", time, nats, count, shadow)
+def score(nats: float) -> float:
+    return float(score_of(np.array([nats]), HALF)[0])
+
+
+def note(
+    ledger: Ledger, time: int, level: int, nats: float = NATS, account: int = 1, shadow: bool = False
+) -> News | None:
+    return ledger.note(account, "d", time, level, score(nats), nats, shadow)
 
 
 def test_the_first_finding_raises_a_flag() -> None:
@@ -41,24 +50,43 @@ def test_the_first_finding_raises_a_flag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nats", "count", "sent"),
+    ("level", "nats", "sent"),
     [
-        (MEDIUM, 10, False),
-        (MEDIUM + 0.1, 19, False),  # nothing to speak of
-        (HIGH, 10, True),  # severity
-        (MEDIUM + 3.5, 10, True),  # the score, by 0.05 and more
-        (MEDIUM, 20, True),  # twice the count
-        (MEDIUM - 1.0, 20, False),  # twice the count, and less evidence
-        (LOW, 100, False),
+        (MEDIUM, NATS, False),
+        (MEDIUM, NATS + 0.9, False),  # nothing to speak of
+        (HIGH, NATS, True),  # severity
+        (MEDIUM, NATS + 1.0, True),  # evidence
+        (HIGH, NATS - 5.0, True),  # severity, which a plain limit raised
+        (LOW, NATS + 1.0, True),  # a limit is no longer reached, and yet there is more evidence
+        (MEDIUM, NATS - 5.0, False),
+        (LOW, NATS, False),
     ],
 )
-def test_an_update_is_sent_when_severity_score_or_evidence_grew(nats: float, count: int, sent: bool) -> None:
+def test_an_update_is_sent_when_severity_or_evidence_grew(level: int, nats: float, sent: bool) -> None:
     ledger = Ledger(POLICY)
     note(ledger, START, MEDIUM)
-    news = note(ledger, START + 1, nats, count)
+    news = note(ledger, START + 1, level, nats)
     assert (news is not None) == sent
     if news:
         assert (news.type, news.started, news.raised_at) == ("flag.updated", START, START)
+        assert news.level == max(level, MEDIUM)
+        assert news.score == score(max(nats, NATS))
+
+
+def test_an_update_is_sent_when_the_score_rose_by_the_contracts_step() -> None:
+    """Where much evidence is news, and little score is: a policy that hears of nats in hundreds."""
+    deaf = msgspec.structs.replace(POLICY, episodes=msgspec.structs.replace(POLICY.episodes, update_nats=100.0))
+    for nats, sent in ((NATS + 4.0, False), (NATS + 8.0, True)):
+        ledger = Ledger(deaf)
+        note(ledger, START, MEDIUM)
+        assert (score(nats) >= score(NATS) + POLICY.episodes.update_score_step) == sent
+        assert (note(ledger, START + 1, MEDIUM, nats) is not None) == sent
+
+
+def test_small_steps_add_up_to_an_update() -> None:
+    ledger = Ledger(POLICY)
+    sent = [note(ledger, START + i, MEDIUM, NATS + 0.4 * i) for i in range(7)]
+    assert [news is not None for news in sent] == [True, False, False, True, False, False, True]
 
 
 @pytest.mark.parametrize(("gap", "kind"), [(COOL_DOWN, None), (COOL_DOWN + 1, "flag.raised")])
@@ -103,7 +131,7 @@ def test_the_breaker_lets_a_share_of_active_accounts_through() -> None:
 def test_findings_of_the_past_are_noted_and_raise_a_flag_once_the_time_has_come() -> None:
     ledger = Ledger(POLICY, raise_after=START + DAY)
     assert note(ledger, START, CRITICAL) is None
-    assert note(ledger, START + 1, CRITICAL, 100) is None
+    assert note(ledger, START + 1, CRITICAL, 100.0) is None
     news = note(ledger, START + DAY, MEDIUM)
     assert (news.type, news.started, news.raised_at) == ("flag.raised", START, START + DAY)
 
@@ -126,8 +154,8 @@ findings = st.lists(
     st.tuples(
         st.integers(0, 3),  # account
         st.integers(0, 3 * DAY),  # time passed
-        st.floats(LOW, 100.0),
-        st.integers(3, 500),
+        st.integers(LOW, CRITICAL),
+        st.floats(0.0, 110.0),
     ),
     max_size=60,
 )
@@ -135,24 +163,33 @@ findings = st.lists(
 
 @given(findings, st.integers(0, 30 * DAY))
 def test_a_flag_is_raised_once_and_never_loses_severity_or_score(
-    found: list[tuple[int, int, float, int]], after: int
+    found: list[tuple[int, int, int, float]], after: int
 ) -> None:
     ledger = Ledger(breaker(10**6), raise_after=START + after)
     time = START
     last: dict[tuple[int, int], tuple[int, float, int]] = {}
-    for account, passed, nats, count in found:
+    for account, passed, level, nats in found:
         time += passed
-        news = note(ledger, time, nats, count, account)
+        news = note(ledger, time, level, nats, account)
         if news is None:
             continue
         key = (account, news.started)
         assert (news.type == "flag.raised") == (key not in last)
-        assert news.level == sum(nats >= limit for limit in (LOW, MEDIUM, HIGH, CRITICAL)) - 1
-        assert news.score == score_of(nats)
+        assert news.level >= level
+        assert news.score >= score(nats)
         assert time >= ledger.raise_after
         if key in last:
-            level, score, raised_at = last[key]
-            assert news.level >= level
-            assert news.score >= score
+            before, score_before, raised_at = last[key]
+            assert news.level == max(before, level)
+            assert news.score == max(score_before, score(nats))
             assert news.raised_at == raised_at
+        else:
+            assert (news.level, news.score, news.raised_at) == (level, score(nats), time)
         last[key] = (news.level, news.score, news.raised_at)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0.1, 1e3))
+def test_a_score_lies_between_0_and_1_and_rises_with_the_evidence(one: float, other: float, half: float) -> None:
+    low, high = score_of(np.array(sorted([one, other])), half).tolist()
+    assert 0.0 <= low <= high < 1.0
+    assert score_of(np.array([half]), half)[0] == 0.5

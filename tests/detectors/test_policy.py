@@ -21,7 +21,7 @@ def test_every_value_is_explained_above_or_beside_it() -> None:
     """Walk the text: a block of keys with no comment above it, since the last blank line or group, is unexplained."""
     explained = False
     missing = []
-    said_once = ("enabled", "shadow", "weight")
+    said_once = ("enabled", "shadow", "odds")
     for line in TEXT.splitlines():
         stripped = line.strip()
         if stripped.startswith("#"):
@@ -30,7 +30,7 @@ def test_every_value_is_explained_above_or_beside_it() -> None:
             explained = False
         else:
             key, _, value = stripped.partition(":")
-            # a group explains its members; what `enabled`, `shadow` and `weight` mean is said once, at the first
+            # a group explains its members; what `enabled`, `shadow` and `odds` mean is said once, at the first
             if value.strip() and not explained and "#" not in value and key not in said_once:
                 missing.append(line)
     assert not missing
@@ -63,8 +63,6 @@ def test_each_value_makes_another_version(path: str) -> None:
         other = []
     else:
         other = value * 1.01 if isinstance(value, float) else value + 1
-        if path == "detectors.minor_targeting.weight":
-            other = 0.9
     if path.endswith((".1h", ".24h")):
         other = value * 0.99
     assert load_policy(nested(path, other)).version != default_policy().version
@@ -110,9 +108,25 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(path: str, value: Any)
         ("detectors: {mass_add: {limits: {1h: 1000}}}", "limits"),
         ("detectors: {mass_add: {exempt_roles: [pop_star]}}", "pop_star"),
         ("detectors: {minor_targeting: {exempt_roles: educator}}", "exempt_roles"),
-        ("baseline: {prior_mean: {2h: 1}}", "2h"),
+        ("detectors: {mass_add: {limits: {2h: 1}}}", "2h"),
         ("baseline: {trim_share: 0.6}", "trim_share"),
-        ("detectors: {minor_targeting: {sequential: {odds: 1.0}}}", "odds"),
+        ("detectors: {minor_targeting: {sequential_odds: 1.0}}", "sequential_odds"),
+        ("detectors: {mass_add: {odds: {volum: 2}}}", "detectors.mass_add.odds.volum: unknown; expected one of volume"),
+        ("detectors: {mass_add: {odds: {minors: 2}}}", "detectors.mass_add.odds.minors: unknown"),
+        ("detectors: {mass_add: {odds: 2}}", "detectors.mass_add.odds: expected a mapping"),
+        ("detectors: {mass_add: {odds: {volume: many}}}", "detectors.mass_add.odds"),
+        (
+            "detectors: {mass_add: {odds: {volume: 0.5}}}",
+            "mass_add.odds.volume: expected a number from 1",
+        ),
+        ("detectors: {minor_targeting: {odds: {minor_sum: 0}}}", "detectors.minor_targeting.odds"),
+        ("evidence: {memory_days: 0.1}", "evidence.memory_days"),
+        ("evidence: {memory_days: 1000}", "evidence.memory_days"),
+        ("evidence: {in_favour: 4}", "evidence.in_favour: unknown; expected one of memory_days, against, for"),
+        ("evidence: {against: 0}", "evidence.against"),
+        ("evidence: {score_half: -1}", "evidence.score_half"),
+        ("episodes: {update_nats: 0}", "episodes.update_nats"),
+        ("circuit_breaker: {flags_per_day: 0}", "circuit_breaker.flags_per_day"),
         ("severities: {low: .inf}", "low"),
         ("[" * 2000, "not YAML"),
     ],
@@ -122,3 +136,10 @@ def test_what_is_wrong_is_said(text: str, said: str) -> None:
         load_policy(text)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_odds_that_are_left_out_keep_their_default_and_odds_of_one_silence_a_family() -> None:
+    policy = load_policy("detectors: {scattered_targets: {odds: {strangers: 1}}}")
+    assert policy.detectors.scattered_targets.odds == {"strangers": 1.0, "scattered": 3.0}
+    less = load_policy("detectors: {minor_targeting: {odds: {minor_sum: 0.2}}}")
+    assert less.detectors.minor_targeting.odds == {"minors": 4.0, "age_gap": 3.0, "minor_sum": 0.2}

@@ -22,13 +22,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from detectors.policy import load_policy
-from detectors.table import FeatureTable
 from graph.kept import tree_of
 from graph.message import split_events
-from graph.state import FEATURES
 from streams.acks import AckedRuns
 from streams.live import LiveShard, anchor_of
 from streams.metrics import Metrics
@@ -44,9 +40,10 @@ TOPICS = TopicNames()
 POLICY = load_policy(
     """
 severities: {low: 0.9, medium: 0.3, high: 0.05, critical: 0.001}
-episodes: {update_score_step: 0.01, update_count_factor: 1.2}
+episodes: {update_score_step: 0.01, update_nats: 0.2}
+evidence: {speak: 0.1}
 detectors:
-  mass_add: {min_count: 2, limits: {1h: 2, 24h: 3, 7d: 4}}
+  mass_add: {limits: {1h: 2, 24h: 3, 7d: 4}}
 """
 )
 """Everything is a finding: flags are what is looked for, not attackers."""
@@ -58,9 +55,7 @@ def fresh_shard(index: int, shards: int) -> LiveShard:
     """Return an empty shard. The first is built, the others are its copies: that takes a tenth of the time."""
     key = (index, shards)
     if key not in _MADE:
-        made = _MADE[key] = LiveShard(index, shards, POLICY, 0, TOPICS, METRICS)
-        for detector in made.engine.detectors:  # fill what it looks up
-            detector.score(FeatureTable(np.zeros(1, FEATURES)), made.engine.baseline)
+        _MADE[key] = LiveShard(index, shards, POLICY, 0, TOPICS, METRICS)
     return copy.deepcopy(_MADE[key], {id(METRICS): METRICS, id(TOPICS): TOPICS, id(POLICY): POLICY})
 
 

@@ -302,6 +302,7 @@ class Model(Timekeeper):
             triangles=self.triangles(about),
             created=about.created,
             mutual=mutual,
+            waited=max(time - c.first, 0) // 1000 if c is not None else 0,
             roles=about.roles,
             flags=self.flags(c) if c is not None else 0,
             age=about.age,

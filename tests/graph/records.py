@@ -87,6 +87,7 @@ class Row:
     triangles: int
     created: int
     mutual: int
+    waited: int
     roles: int
     flags: int
     age: int

@@ -220,7 +220,7 @@ def states(cluster: Cluster) -> list[list[bytes]]:
 @pytest.mark.parametrize("size", [1, 7, 500])
 def test_on_one_shard_flags_are_those_of_replay_however_events_are_batched(size: int) -> None:
     decoder = EventDecoder()
-    lines = b"".join(build("demo", seed=3, accounts=1000, days=1).lines())
+    lines = b"".join(build("demo", seed=3, accounts=1000, days=2).lines())
     batch = decoder.decode_lines(lines, not_after=2 * START).batch
     shard = Shard()
     want = list(Engine(shard, default_policy()).process(batch))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.plain_peer import PlainPeer
 from graph.batch import EventKind
 from graph.shard import Rows, Shard
-from graph.state import COLUMNS
+from graph.state import COLUMNS, FIRST, OUTCOME, SIGNED, SILENCE
 from simulation.scenarios import build
 from streams.decode import EventDecoder
 
@@ -20,22 +21,35 @@ def test_the_plain_peer_agrees_with_the_graph(name):
     size = {} if name == "collegemsg" else {"accounts": 1_200, "days": 9}
     data = b"".join(build(name, 5, **size).lines())
     peer = PlainPeer()
-    expected: dict[tuple[int, bool], dict[str, Any]] = {}
-    for number, line in enumerate(data.splitlines()):
-        row = peer.process(json.loads(line))
-        if row is not None:
-            expected[number, row["cause"] == "contact"] = row
-            if row.get("reply"):
-                expected[number, False] = row["reply"]
+    expected = [row for line in data.splitlines() for row in peer.process(json.loads(line))]
     decoded = EventDecoder().decode_lines(data, not_after=2**60)
     assert not decoded.rejected
-    found = 0
-    for part in Shard().process(decoded.batch):
-        for row in part.table if isinstance(part, Rows) else ():
-            if row["kind"] == EventKind.ACCOUNT_DELETED:
-                continue
-            plain = expected[int(row["source"]), bool(row["first"])]
-            assert row["counts"].tolist() == [plain[column] for column in COLUMNS], plain
-            assert row["friends"] == plain["friends"]
-            found += 1
-    assert found == len(expected)
+    shard = Shard()  # a table of rows is valid until the next step
+    found = np.concatenate([part.table.copy() for part in shard.process(decoded.batch) if isinstance(part, Rows)])
+    found = found[found["kind"] != EventKind.ACCOUNT_DELETED]
+    assert len(found) == len(expected)
+    kinds = {"contact": FIRST, "silence": SILENCE, "signed": SIGNED}
+    ours = [
+        (int(r["time"]), int(r["what"]), *r["counts"].tolist(), int(r["friends"]), int(r["signs"]), int(r["messages"]))
+        for r in found
+    ]
+    theirs = [
+        *(
+            (
+                *(row["time"], int(kinds.get(row["cause"], OUTCOME)), *(row[column] for column in COLUMNS)),
+                *(row["friends"], row["signs"], min(row["messages"], 127)),
+            )
+            for row in expected
+        )
+    ]
+    if name == "collegemsg":  # its first days have gaps that the guarded clock does not believe at once
+        ours, theirs = ([row[1:] for row in rows if row[1] != SILENCE] for rows in (ours, theirs))
+        assert ours == theirs
+    else:
+        assert in_groups(ours) == in_groups(theirs)
+
+
+def in_groups(rows):
+    """Return rows with silences of one moment in an order of their own: they come about at once."""
+    groups = itertools.groupby(rows, key=lambda row: (row[0], row[1]))
+    return [row for (_, what), group in groups for row in (sorted(group) if what == SILENCE else group)]

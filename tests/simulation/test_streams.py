@@ -275,8 +275,7 @@ def test_live_attackers_are_at_it_within_minutes():
     for time, event in simulation.live(start=start, seed=2, accounts=2_000):
         if time > start + 30 * 60_000:
             break
-        row = peer.process(event)
-        if row and time > start:
+        for row in peer.process(event) if time > start else ():
             strangers[row["account"]] = max(strangers[row["account"]], row["minors_1h"], row["strangers_1h"])
     assert max(strangers.values()) >= 12
 
