@@ -21,7 +21,7 @@ Keeping to the age that one claims.
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, recent, windows
+from detectors.detector import Case, Story, digits, recent, windows
 from detectors.sums import Sum
 from detectors.words import number, percent
 from graph.state import DAY, STRANGER
@@ -43,7 +43,7 @@ class AgeImpostor:
                 f"outside its own age group; {percent(share)} are usual."
             ),
             features=windows(case, "strangers") | recent(case, Sum.FAR, Sum.AGED),
-            baseline={"not_peers": round(share, 4)},
+            baseline={"not_peers": digits(share)},
             length=7 * DAY,
             mask=STRANGER,
         )

@@ -22,7 +22,7 @@ Targets of one's own.
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, recent
+from detectors.detector import Case, Story, digits, recent
 from detectors.sums import Sum
 from detectors.words import number
 from graph.state import DAY, STRANGER
@@ -45,7 +45,7 @@ class Association:
                 f"expected."
             ),
             features=recent(case, Sum.SUSPECTS, Sum.STRANGERS),
-            baseline={"suspects": round(share, 4)},
+            baseline={"suspects": digits(share)},
             length=7 * DAY,
             mask=STRANGER,
         )

@@ -21,7 +21,7 @@ Requests alone (see `rejected_outreach`); being answered.
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, recent, windows
+from detectors.detector import Case, Story, digits, recent, windows
 from detectors.sums import Sum
 from detectors.words import number, percent
 from graph.state import DAY, STRANGER
@@ -43,7 +43,7 @@ class ColdMessaging:
                 f"{percent(share)} usually do not."
             ),
             features=windows(case, "strangers", "replied", "ignored") | recent(case, Sum.COLD, Sum.COLD_ANSWERED),
-            baseline={"unanswered": round(share, 4)},
+            baseline={"unanswered": digits(share)},
             length=7 * DAY,
             mask=STRANGER,
         )

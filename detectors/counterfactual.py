@@ -106,7 +106,8 @@ def account_for(case: Case, name: str, nats: float, judge: Judge, policy: Policy
         if below is not None:
             noun = NOUNS[FAMILIES[f].name]
             thresholds[f"below_{FAMILIES[f].name}"] = round(below, 3)
-            sentence = f"Would not have been raised below {at_most(below)} {noun} of late, all else equal."
+            late = "" if f == MINOR_SUM else " of late"
+            sentence = f"Would not have been raised below {at_most(below)} {noun}{late}, all else equal."
             break
     if not sentence:
         together = sum(case.evidence_list[f] for f in family_numbers(name))
@@ -168,4 +169,5 @@ def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | 
     found = (goal - minus) / slope
     if not LEAST_COUNT <= found <= count:
         return None
-    return found + 1.0 if FAMILIES[f].name == "shared" else found  # one shared target is everybody's
+    # one shared target is everybody's, and there are no halves of them
+    return float(math.ceil(found + 1.0)) if FAMILIES[f].name == "shared" else found

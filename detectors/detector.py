@@ -133,6 +133,17 @@ class Detector(Protocol):
         ...
 
 
+def digits(value: float) -> float:
+    """Return what is usual with three digits that matter: a rare thing is not nothing.
+
+    Examples
+    --------
+    >>> digits(0.254321), digits(0.000012345), digits(12.3456)
+    (0.254, 1.23e-05, 12.3)
+    """
+    return float(f"{value:.3g}")
+
+
 def windows(case: Case, *names: str) -> dict[str, float]:
     """Return window counts by column name."""
     return {

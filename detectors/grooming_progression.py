@@ -24,7 +24,7 @@ Talk that the classifier does not know; moving to another platform at once.
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, recent
+from detectors.detector import Case, Story, digits, recent
 from detectors.sums import Sum
 from detectors.words import listing, number
 from graph.batch import Sign
@@ -58,7 +58,7 @@ class GroomingProgression:
                 *(Sum.LURING_MINORS, Sum.SEVERE_MINORS, Sum.DEEP_MINORS, Sum.FIRST_MINORS),
             )
             | {"pair_signs": int(case.row["signs"]).bit_count(), "pair_messages": int(case.row["messages"])},
-            baseline={sort: round(x, 4) for sort, x in zip(("luring", "severe", "deep"), usual, strict=True)},
+            baseline={sort: digits(x) for sort, x in zip(("luring", "severe", "deep"), usual, strict=True)},
             length=7 * DAY,
             mask=CONTACT,
         )

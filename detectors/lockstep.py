@@ -22,7 +22,7 @@ Dividing the targets among the accounts of a ring so that none is reached for tw
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, windows
+from detectors.detector import Case, Story, digits, windows
 from detectors.words import number
 from graph.state import DAY, STRANGER
 
@@ -45,7 +45,7 @@ class Lockstep:
                 f"{number(1 + strangers * share)} are usual among {number(strangers)} strangers."
             ),
             features=windows(case, "strangers") | {"shared": shared, "sharers": sharers},
-            baseline={"shared": round(share, 4)},
+            baseline={"shared": digits(share)},
             length=7 * DAY,
             mask=STRANGER,
         )

@@ -25,7 +25,7 @@ accounts (see `lockstep`).
 
 from __future__ import annotations
 
-from detectors.detector import LENGTHS, Case, Story, recent, windows
+from detectors.detector import LENGTHS, Case, Story, digits, recent, windows
 from detectors.sums import Sum
 from detectors.table import WINDOW_NAMES, answered_in, outreach_in
 from detectors.words import duration, listing, number
@@ -57,7 +57,7 @@ class MassAdd:
             | {f"outreach_{x}": int(outreach_in(case.row["counts"], v)) for v, x in enumerate(WINDOW_NAMES)}
             | recent(case, Sum.STRANGERS, Sum.LINKED)
             | {"friends": int(case.row["friends"])},
-            baseline={"mean": round(mean, 4), "shape": round(float(case.reference.shape[0, case.cohort]), 4)},
+            baseline={"mean": digits(mean), "shape": digits(float(case.reference.shape[0, case.cohort]))},
             length=LENGTHS[w],
             mask=STRANGER,
         )

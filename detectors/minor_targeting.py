@@ -27,7 +27,7 @@ has a mutual friend; staying at the cohort's own share and pace.
 
 from __future__ import annotations
 
-from detectors.detector import LENGTHS, Case, Story, recent, windows
+from detectors.detector import LENGTHS, Case, Story, digits, recent, windows
 from detectors.sums import Sum
 from detectors.words import duration, number
 from graph.state import HOUR, MINOR
@@ -62,7 +62,7 @@ class MinorTargeting:
                 f"{number(expected)} were expected of {strangers} stranger contacts."
             ),
             features=features,
-            baseline={"minor_share": round(share, 4), "expected": round(expected, 3)},
+            baseline={"minor_share": digits(share), "expected": digits(expected)},
             length=max(length, LENGTHS[w]),
             mask=MINOR,
         )

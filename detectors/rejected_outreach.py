@@ -24,7 +24,7 @@ them.
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, recent, windows
+from detectors.detector import Case, Story, digits, recent, windows
 from detectors.sums import Sum
 from detectors.words import number, percent
 from graph.state import CONTACT, DAY
@@ -50,7 +50,7 @@ class RejectedOutreach:
             ),
             features=windows(case, "targets", "accepted", "declined", "ignored", "replied")
             | recent(case, Sum.WELCOME, Sum.REFUSED, Sum.WELCOME_MINORS, Sum.REFUSED_MINORS),
-            baseline={"refused": round(share, 4), "refused_by_minors": round(share_minors, 4)},
+            baseline={"refused": digits(share), "refused_by_minors": digits(share_minors)},
             length=7 * DAY,
             mask=CONTACT,
         )

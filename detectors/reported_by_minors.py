@@ -21,7 +21,7 @@ Victims who are ashamed, or do not know that they can report.
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, recent, windows
+from detectors.detector import Case, Story, digits, recent, windows
 from detectors.sums import Sum
 from detectors.words import number
 from graph.state import CONTACT, DAY
@@ -45,7 +45,7 @@ class ReportedByMinors:
             ),
             features=windows(case, "blocked", "reported", "targets")
             | recent(case, Sum.BLOCKED, Sum.BLOCKED_MINORS, Sum.FIRST),
-            baseline={"blocked": round(share, 4)},
+            baseline={"blocked": digits(share)},
             length=7 * DAY,
             mask=CONTACT,  # who of them blocked it may have been told since the row was written
         )

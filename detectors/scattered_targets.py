@@ -23,7 +23,7 @@ Entering one circle and staying in it (camouflage): befriending one child of a c
 
 from __future__ import annotations
 
-from detectors.detector import Case, Story, recent, windows
+from detectors.detector import Case, Story, digits, recent, windows
 from detectors.sums import Sum
 from detectors.words import number, percent
 from graph.state import DAY, STRANGER
@@ -49,7 +49,7 @@ class ScatteredTargets:
             features=windows(case, "targets", "strangers", "linked")
             | recent(case, Sum.FIRST, Sum.STRANGERS, Sum.LINKED)
             | {"friends": int(case.row["friends"])},
-            baseline={"strangers": round(share, 4), "scattered": round(usual, 4)},
+            baseline={"strangers": digits(share), "scattered": digits(usual)},
             length=7 * DAY,
             mask=STRANGER,
         )
