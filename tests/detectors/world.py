@@ -57,11 +57,14 @@ class World:
         return self
 
     def asks(
-        self, actor: str, targets: list[str], begin: float, hours: float, kind: str = "friend_request.sent", **more: Any
+        self, actor: str, targets: list[str], begin: float, hours: float, welcome: float = 0.0, **more: Any
     ) -> World:
-        """Ask targets one after another, evenly over some hours; or write to them."""
+        """Ask targets one after another, evenly over some hours; a share of them accept an hour later."""
         for i, target in enumerate(targets):
-            self.add(kind, begin + hours * i / len(targets), actor, target, **more)
+            hour = begin + hours * i / len(targets)
+            self.add("friend_request.sent", hour, actor, target, **more)
+            if int((i + 1) * welcome) > int(i * welcome):
+                self.add("friend_request.accepted", hour + 1, target, actor)
         return self
 
     def lines(self) -> list[bytes]:
