@@ -167,7 +167,6 @@ def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | 
     if slope <= 0.0:
         return None  # odds of 1: a policy that does not want to hear of it
     found = (goal - minus) / slope
-    if not LEAST_COUNT <= found <= count:
-        return None
-    # one shared target is everybody's, and there are no halves of them
-    return float(math.ceil(found + 1.0)) if FAMILIES[f].name == "shared" else found
+    if FAMILIES[f].name == "shared":  # one shared target is everybody's, and there are no halves of them
+        return float(math.ceil(found + 1.0)) if 0.0 < found <= count else None
+    return found if LEAST_COUNT <= found <= count else None
