@@ -14,7 +14,8 @@ The garbage collector is off for msgspec and the peers, which gains them somethi
 
 What was tried for the graph (nanoseconds an event, the live part of the social stream, one shared core): arrays handed
 with reference counts 9,700; without 3,400; recent targets only looked at for strangers 2,400; a bucket of the calendar
-sorted once and each cursor left alone until something is due, with memory asked for ahead of use 1,100.
+sorted once and each cursor left alone until something is due, with memory asked for ahead of use 1,100; what every
+event does compiled into its callers, and friends merged without branching, a third less again.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from graph.buckets import (
     unlink_last,
 )
 from graph.fetch import fetch
-from graph.jit import njit
+from graph.jit import inlined, njit
 from graph.pairs import erase_event, forget_pair
 from graph.state import (
     ANSWERED,
@@ -116,14 +116,14 @@ def add_targets(s: Any, p: int, step: int) -> Any:
         s.counts[row, TARGETS_7D] += step
 
 
-@njit
+@inlined
 def is_unanswered(s: Any, p: int) -> Any:
     """Tell whether contact `p` becomes ignored when its answer time is over."""
     flags = s.pairs[p].flags
     return flags & CONTACT and not flags & (ANSWERED | CANCELLED | IGNORED)
 
 
-@njit
+@inlined
 def passed(s: Any, c: int, p: int) -> Any:
     """Do what is due when cursor `c` passes contact `p`."""
     pair = s.pairs[p]
@@ -149,7 +149,7 @@ def passed(s: Any, c: int, p: int) -> Any:
         s.counts[row, column] -= 1
 
 
-@njit
+@inlined
 def drain(s: Any, c: int, upto: int) -> Any:
     """Move cursor `c` to `upto`, passing every contact on the way."""
     calendar = FIRST if c < LAST_1H else LAST
@@ -178,7 +178,7 @@ def drain(s: Any, c: int, upto: int) -> Any:
     s.cursor_at[c] = upto
 
 
-@njit
+@inlined
 def skip_answered(s: Any, upto: int) -> Any:
     """Move the cursor of answer times to `upto`, or to before the first contact that nobody has answered; return it.
 
@@ -206,7 +206,7 @@ def skip_answered(s: Any, upto: int) -> Any:
         s.cursor_next[ANSWER] = s.buckets[FIRST, slot]
 
 
-@njit
+@inlined
 def advance(s: Any, clock: int) -> Any:
     """Move the clock, and every cursor with it, to `clock` or to the first moment before at which contacts get ignored.
 

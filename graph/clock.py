@@ -24,7 +24,7 @@ import numpy as np
 from graph.buckets import link_first, link_last
 from graph.calendar import add_targets, place_cursors, step_bit
 from graph.callers import forget_callers
-from graph.jit import njit
+from graph.jit import inlined, njit
 from graph.state import CONTACT, COUNTED_BITS, IGNORED, LIVE, NIL, Var
 
 __all__ = [
@@ -115,7 +115,7 @@ def jump(s: Any) -> Any:
     s.vars[Var.SUPPORT] = WITNESSES
 
 
-@njit
+@inlined
 def keep_time(s: Any, time: int, actor: Any) -> Any:
     """Note an event's time; return the time to take for it, and whether it is late.
 

@@ -34,7 +34,7 @@ from graph.buckets import ANSWER, FIRST_7D, LAST, LAST_1H, LAST_7D, LAST_24H, li
 from graph.calendar import BIT_IGNORED, TARGETS_1H, TARGETS_7D, TARGETS_24H, add_targets, count_bit, uncount_bit
 from graph.callers import note_erased
 from graph.friends import common_friends, is_friend, scaled, unfriend
-from graph.jit import njit
+from graph.jit import inlined, njit
 from graph.pairs import add_pair, detach_pair, erase_event, find_pair
 from graph.state import (
     ALL_SIGNS,
@@ -118,7 +118,7 @@ def draw_recent(s: Any, actor: int, drawn: Any) -> Any:
     return n
 
 
-@njit
+@inlined
 def touch(s: Any, p: int, time: int) -> Any:
     """Note a further request or message of a known pair."""
     pair = s.pairs[p]
@@ -177,7 +177,7 @@ def count_links(s: Any, target: int, recent: Any, m: int) -> Any:
     return links
 
 
-@njit
+@inlined
 def resolve_contact(
     s: Any, actor: int, target: int, time: int, drawn: Any, n: int, friends: int, recent: Any, m: int, common: Any
 ) -> Any:
@@ -243,7 +243,7 @@ def renew_pair(s: Any, p: int, actor: int, target: int, time: int, event: Any) -
     return fresh
 
 
-@njit
+@inlined
 def open_contact(s: Any, actor: int, target: int, time: int, request: bool, signs: int) -> Any:
     """Enter a first contact at the actor's shard, where nothing is known yet of how it stands; return its row."""
     p = find_pair(s, actor, target)
@@ -260,7 +260,7 @@ def open_contact(s: Any, actor: int, target: int, time: int, request: bool, sign
     return p
 
 
-@njit
+@inlined
 def assess_contact(
     s: Any,
     p: int,

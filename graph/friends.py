@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from graph.accounts import unref
-from graph.jit import copy, njit
+from graph.jit import copy, inlined, njit
 from graph.state import NIL, Var
 
 __all__ = ["SAMPLE", "add_friend", "befriend", "draw_friends", "is_friend", "pool_need", "unfriend"]
@@ -155,15 +155,11 @@ def common_friends(s: Any, row: int, drawn: Any, n: int, common: Any) -> Any:
         i = 0
         j = at
         while i < n and j < at + count:
-            if drawn[i] == s.pool[j]:
-                common[found] = drawn[i]
-                found += 1
-                i += 1
-                j += 1
-            elif drawn[i] < s.pool[j]:
-                i += 1
-            else:
-                j += 1
+            mine, other = drawn[i], s.pool[j]
+            common[found] = mine  # written over if it is not: which list to follow cannot be foreseen, so do not branch
+            found += mine == other
+            i += mine <= other
+            j += other <= mine
         return found
     for i in range(n):
         if is_friend(s, row, drawn[i]):
@@ -187,7 +183,7 @@ def shift_triangles(s: Any, row: int, by: int) -> Any:
     account.triangles = max(np.int64(account.triangles) + by, 0)
 
 
-@njit
+@inlined
 def befriend(s: Any, a: int, b: int, drawn: Any, common: Any) -> Any:
     """Make `a` and `b`, both of this shard, friends; return False if they were."""
     if a == b or is_friend(s, a, b):

@@ -26,7 +26,7 @@ from graph.contacts import (
     touch,
 )
 from graph.friends import befriend, draw_friends, pool_need, unfriend
-from graph.jit import njit
+from graph.jit import inlined, njit
 from graph.pairs import find_pair
 from graph.prefetch import look_ahead
 from graph.rows import ROOM, pass_time, renew_in_rows, write_row
@@ -90,7 +90,7 @@ def pool_short(s: Any, e: Any) -> Any:
     return s.vars[Var.POOL_TOP] + need > len(s.pool)
 
 
-@njit
+@inlined
 def process_contact(
     s: Any, e: Any, text: Any, a: int, b: int, time: int, i: int, out: Any, n: int, scratch: Any
 ) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from graph.accounts import slot_of
 from graph.fetch import fetch
-from graph.jit import njit
+from graph.jit import inlined
 from graph.pairs import pair_key
 from graph.state import NIL
 
@@ -24,7 +24,7 @@ AHEAD: Final = 24
 STEP: Final = 8
 
 
-@njit
+@inlined
 def fetch_slots(s: Any, e: Any) -> Any:
     """First stage: where the event id and the two accounts are looked up."""
     mask = s.seen.shape[1] - 1
@@ -36,19 +36,20 @@ def fetch_slots(s: Any, e: Any) -> Any:
         fetch(s.account_index, slot_of(e.target, len(s.account_index)))
 
 
-@njit
+@inlined
 def guess(s: Any, key: Any) -> Any:
     """Return the row in the home slot of an account, or NIL: mostly, but not always, the account's."""
     return np.int64(s.account_index[slot_of(key, len(s.account_index))])
 
 
-@njit
+@inlined
 def look_ahead(s: Any, events: Any, i: int) -> Any:
     """Ask for what the events after `i` will need."""
-    for c in range(len(s.cursor_next)):
-        p = np.int64(s.cursor_next[c])
-        if p != NIL and s.pairs[p].activity != NIL:
-            fetch(s.counts[:, 0], np.int64(s.pairs[p].activity))
+    if i & 3 == 0:
+        for c in range(len(s.cursor_next)):
+            p = np.int64(s.cursor_next[c])
+            if p != NIL and s.pairs[p].activity != NIL:
+                fetch(s.counts[:, 0], np.int64(s.pairs[p].activity))
     n = len(events)
     if i + 3 * STEP < n:
         fetch_slots(s, events[i + 3 * STEP])

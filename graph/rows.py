@@ -15,7 +15,7 @@ from graph.batch import NO_TIME
 from graph.buckets import FIRST_7D
 from graph.calendar import advance
 from graph.callers import tied
-from graph.jit import njit
+from graph.jit import inlined, njit
 from graph.state import ALL_SIGNS, FIRST, IGNORED, NIL, PENDING, SIGN_BITS, SILENCE, Var
 
 __all__ = ["ROOM", "pass_time", "renew_in_rows", "write_row"]
@@ -24,7 +24,7 @@ ROOM: Final = 2
 """Rows that one event leads to at most, silences on the way to it aside."""
 
 
-@njit
+@inlined
 def write_row(
     s: Any, out: Any, n: int, row: int, p: int, time: int, source: int, kind: int, ingested_at: int, what: int
 ) -> Any:
@@ -86,7 +86,7 @@ def renew_in_rows(s: Any, out: Any, n: int, p: int) -> Any:
             out[j].pair = s.pairs[p].earlier
 
 
-@njit
+@inlined
 def pass_time(s: Any, clock: int, out: Any, n: int, source: int) -> Any:
     """Move the clock to `clock`, and write a row for each contact on the way that nobody has answered in time.
 

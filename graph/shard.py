@@ -263,10 +263,10 @@ class Shard:
             close_up_text(s, fresh)  # rewrites references: before any of the arrays is copied
             s = s._replace(text=fresh)
         changed: dict[str, NDArray[Any]] = {}
-        changed["accounts"] = grown(s.accounts, int(v[Var.ACCOUNTS_TOP]) + accounts, 16)  # the most bytes an account
+        changed["accounts"] = grown(s.accounts, int(v[Var.ACCOUNTS_TOP]) + accounts)
         changed["pairs"] = grown(s.pairs, int(v[Var.PAIRS_TOP]) + pairs)
         for name in ("counts", "owner", "newest", "ties_of"):
-            changed[name] = grown(getattr(s, name), int(v[Var.ACTIVITY_TOP]) + pairs, 16)
+            changed[name] = grown(getattr(s, name), int(v[Var.ACTIVITY_TOP]) + pairs)
         for name, top in (("ties", Var.TIES_TOP), ("callers", Var.CALLERS_TOP), ("erased", Var.ERASED)):
             changed[name] = grown(getattr(s, name), int(v[top]) + pairs)
         changed["text"] = grown(s.text, int(v[Var.TEXT_TOP]) + text)
