@@ -11,9 +11,7 @@ from graph.callers import meet
 from graph.contacts import assess_contact, cancel_contact
 from graph.exchange import (
     FRIENDS_BEFORE,
-    REQUEST_ACCEPTED,
     REQUEST_CANCELLED,
-    REQUEST_DECLINED,
     follow_time,
     learn_foreign_age,
 )
@@ -28,36 +26,30 @@ __all__ = ["assess_rows"]
 
 
 @njit
-def assess_rows(s: Any, replies: Any, text: Any, hashes: Any, start: int, out: Any, asks: Any, h: int) -> Any:
+def assess_rows(s: Any, replies: Any, text: Any, hashes: Any, start: int, out: Any) -> Any:
     """Take answers back at the actor's shard.
 
     Parameters
     ----------
     out : ndarray of FEATURES
         Written from 0 on.
-    asks : ndarray of ASK
-        Written from `h` on, one at most an answer: outcomes on their way round.
 
     Returns
     -------
-    position, rows, h, code : int
+    position, rows, code : int
         The code is `FLUSH` when the rows so far must be read first: a contact is taken away, or there is no more room.
     """
     n = 0
     for i in range(start, len(replies)):
         reply = replies[i]
         if n + ROOM > len(out):
-            return i, n, h, FLUSH
+            return i, n, FLUSH
         if 0 <= s.vars[Var.TICK] <= reply.time:
-            return i, n, h, TICK
+            return i, n, TICK
         time = np.int64(reply.time)
         n, done = follow_time(s, time, out, n, i)
         if not done or (reply.kind == REQUEST_CANCELLED and n > 0):
-            return i, n, h, FLUSH
-        if reply.kind in (REQUEST_ACCEPTED, REQUEST_DECLINED):
-            asks[h] = reply
-            h += 1
-            continue
+            return i, n, FLUSH
         a = find_account(s, reply.actor)
         if a == NIL:
             continue
@@ -90,4 +82,4 @@ def assess_rows(s: Any, replies: Any, text: Any, hashes: Any, start: int, out: A
         out[n].callers = reply.callers
         out[n].suspects = reply.suspects
         n += 1
-    return len(replies), n, h, DONE
+    return len(replies), n, DONE

@@ -19,7 +19,9 @@ reached out to the actor first. The platform's own `mutual_friends` is believed 
 * A contact is *ignored* from the answer time on until there is an answer. A request that was cancelled before is not.
 * Only what is one request and nothing else so far (`LONE`) can be cancelled. Cancelled within the withdrawal time
   and before any answer, it counts as never sent: what the actor sends next is a first contact again.
-* An acceptance or refusal of a contact that is not held is unmatched, as is a late block or report.
+* So may an acceptance or refusal, since requests and answers may come over different topics or through different
+  shards. It is held, uncounted, and is the contact's if that comes with a time no later; of a contact that begins
+  later, it cannot be the answer. A late one is unmatched, as is a late block or report.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from graph.friends import common_friends, is_friend, scaled, unfriend
 from graph.jit import inlined, njit
 from graph.pairs import add_pair, detach_pair, erase_event, find_pair
 from graph.state import (
+    ACCEPTED,
     ALL_SIGNS,
     ANSWERED,
     BUCKET_BITS,
@@ -44,6 +47,9 @@ from graph.state import (
     CANCELLED,
     CONTACT,
     COUNTED_BITS,
+    DECLINED,
+    EARLY_ACCEPTED,
+    EARLY_DECLINED,
     LONE,
     MOST_MESSAGES,
     NIL,
@@ -57,6 +63,7 @@ __all__ = [
     "cancel_contact",
     "count_links",
     "draw_recent",
+    "early_answers",
     "erase_account",
     "is_withdrawal",
     "note_message",
@@ -227,12 +234,39 @@ def resolve_contact(
 
 
 @njit
+def early_answers(s: Any, p: int, time: int) -> Any:
+    """Return the flags of answers held in pair `p` that are those of a contact at `time`."""
+    flags = s.pairs[p].flags
+    found: Any = 0
+    if time <= s.pairs[p].last:
+        if flags & EARLY_ACCEPTED:
+            found |= ACCEPTED
+        if flags & EARLY_DECLINED:
+            found |= DECLINED
+    return found
+
+
+@njit
+def hold_answer(s: Any, p: int, about: int, by: int, accepted: bool, time: int) -> Any:
+    """Hold an answer whose contact has not come, in pair `p` of which only outcomes are held, or a new one (NIL)."""
+    if p == NIL:
+        p = add_pair(s, about, by, time, np.uint64(0))
+        link_first(s, p)
+        link_last(s, p)
+    elif time > s.pairs[p].last:
+        unlink_last(s, p)
+        s.pairs[p].last = time
+        link_last(s, p)
+    s.pairs[p].flags |= EARLY_ACCEPTED if accepted else EARLY_DECLINED
+
+
+@njit
 def renew_pair(s: Any, p: int, actor: int, target: int, time: int, event: Any) -> Any:
     """Replace a pair of which only outcomes are held, or a withdrawn request, by a new one; return its row.
 
     So a pair's place among the actor's contacts is that of the contact, and so are its first and latest time.
     """
-    kept = s.pairs[p].flags & ANSWERED
+    kept = (s.pairs[p].flags & ANSWERED) | early_answers(s, p, time)
     for bit in range(COUNTED_BITS):
         uncount_bit(s, p, bit)
     fresh = add_pair(s, actor, target, time, event)
@@ -291,13 +325,15 @@ def assess_contact(
 def note_outcome(s: Any, about: int, by: int, kind: int, time: int, late: bool) -> Any:
     """Note what account `by` did with the contact of account `about`; return the contact if this is news, or NIL.
 
-    A block or report counts even if the graph holds no contact of the two.
+    A block or report counts even if the graph holds no contact of the two; another answer is held until there is one.
     """
     p = find_pair(s, about, by)
     severe = kind in (ACCOUNT_BLOCKED, ACCOUNT_REPORTED)
     if p == NIL or (not severe and not s.pairs[p].flags & CONTACT):
         if late or not severe:
             s.vars[Var.N_UNMATCHED] += 1
+            if not late:
+                hold_answer(s, p, about, by, kind == REQUEST_ACCEPTED, time)
             return np.int64(NIL)
         p = add_pair(s, about, by, time, np.uint64(0))
         link_first(s, p)

@@ -4,8 +4,8 @@ What a step does to one event is `graph.contacts`, as on a single shard (`graph.
 `graph.probe`, `graph.resolve` and `graph.assess`.
 
 Everything between two shards comes in the order in which it was sent. So what follows a request takes the request's
-own way, and cannot overtake it: a cancellation goes to the target's shard and back, and an answer for which no contact
-is there goes once more to where it came from and back (`BOUNCED`).
+own way, and cannot overtake it: a cancellation goes to the target's shard and back. An answer comes from another log
+than its request and can overtake it, by far after a crash; it is then held (see `graph.contacts`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from graph.rows import pass_time
 from graph.state import NIL, Var
 
 __all__ = [
-    *("ANSWERS_FULL", "BOUNCED", "FRIENDS_BEFORE"),
+    *("ANSWERS_FULL", "FRIENDS_BEFORE", "FRIENDS_SINCE"),
     *("follow_time", "get_rows", "learn_foreign_age", "put_hashes"),
 ]
 
@@ -37,7 +37,7 @@ ACCOUNT_UPDATED: Final = int(EventKind.ACCOUNT_UPDATED)
 ACCOUNT_DELETED: Final = int(EventKind.ACCOUNT_DELETED)
 
 FRIENDS_BEFORE: Final = 2  # in `friend` of an answer: the actor's shard knew of the friendship when it asked
-BOUNCED: Final = 1  # in `answered` of an outcome: it has been sent round once, to let its contact pass
+FRIENDS_SINCE: Final = 3  # in `friend` of an ask: if they are friends, it is by the acceptance of this very contact
 ANSWERS_FULL: Final = FLUSH + 1  # the buffer of asks or answers must grow before the next row
 
 

@@ -17,6 +17,7 @@ from graph.contacts import (
     cancel_contact,
     count_links,
     draw_recent,
+    early_answers,
     erase_account,
     is_withdrawal,
     note_message,
@@ -30,7 +31,7 @@ from graph.jit import inlined, njit
 from graph.pairs import find_pair
 from graph.prefetch import look_ahead
 from graph.rows import ROOM, pass_time, renew_in_rows, write_row
-from graph.state import CONTACT, FIRST, NIL, OUTCOME, SIGNED, Var
+from graph.state import ACCEPTED, CONTACT, FIRST, NIL, OUTCOME, SIGNED, Var
 
 __all__ = ["DONE", "FLUSH", "POOL_FULL", "TICK", "process_events", "update_facts"]
 
@@ -97,6 +98,7 @@ def process_contact(
     """Take a request or message from account `a` to `b`; return the rows now in `out`."""
     drawn, recent, common = scratch[0], scratch[1], scratch[2]
     p = find_pair(s, a, b)
+    befriended = False
     if p != NIL:
         if s.pairs[p].flags & CONTACT:
             touch(s, p, time)
@@ -107,6 +109,7 @@ def process_contact(
                 n += 1
             return n
         renew_in_rows(s, out, n, p)
+        befriended = early_answers(s, p, time) & ACCEPTED != 0  # by this very contact
     known = s.accounts[b].friends > 0  # or they have none in common, and none of the others is a friend
     k = draw_friends(s, a, drawn) if known else 0
     friend, mutual, links, reverse, answered = resolve_contact(
@@ -117,7 +120,7 @@ def process_contact(
     if reverse != NIL and answer(s, reverse, BIT_REPLIED):
         write_row(s, out, n, b, reverse, time, i, e.kind, e.ingested_at, OUTCOME)
         n += 1
-    stranger = not friend and mutual == 0 and reverse == NIL
+    stranger = (befriended or not friend) and mutual == 0 and reverse == NIL
     m = 0
     if stranger and known:  # nobody asks of the others
         m = draw_recent(s, a, recent)

@@ -141,17 +141,14 @@ class Node:
         self._flush(r, h)
 
     def _assess(self, rows: NDArray[np.void], message: Message) -> Iterator[Rows | Tick]:
-        at = h = 0
+        at = 0
         out = self.shard.out
         while at < len(rows):
-            at, found, h, code = assess_rows(
-                self.shard.state, rows, message.text, message.hashes, at, out, self._asks, h
-            )
+            at, found, code = assess_rows(self.shard.state, rows, message.text, message.hashes, at, out)
             if found:
                 yield Rows(out[:found])
             if code == TICK:
                 yield from self.shard.pass_ticks(int(rows["time"][at]), at)
-        self._flush(h, 0)
 
     def _flush(self, n: int, h: int) -> None:
         if n:

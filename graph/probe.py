@@ -14,6 +14,7 @@ from graph.exchange import (
     ACCOUNT_DELETED,
     ACCOUNT_UPDATED,
     ANSWERS_FULL,
+    FRIENDS_SINCE,
     FRIENDSHIP_CREATED,
     FRIENDSHIP_REMOVED,
     MESSAGE_SENT,
@@ -27,7 +28,7 @@ from graph.jit import njit
 from graph.local import DONE, FLUSH, POOL_FULL, TICK, takes_away, update_facts
 from graph.pairs import detach_pair, find_pair
 from graph.rows import ROOM, pass_time, renew_in_rows, write_row
-from graph.state import CONTACT, NIL, OUTCOME, PENDING, SIGNED, Var
+from graph.state import ACCEPTED, CONTACT, NIL, OUTCOME, PENDING, SIGNED, Var
 
 __all__ = ["probe_events"]
 
@@ -228,13 +229,15 @@ def probe_events(
             k = draw_friends(s, a, drawn)
             m = draw_recent(s, a, recent)
             ask.suspicion = s.accounts[a].suspicion
-            ask.friend = b != NIL and is_friend(s, a, b)
             # held from now on, so that answers find it, however soon; assessed once the target's shard was heard
             b = intern_account(s, e.target, text, e.target_at, e.target_len)
             p = find_pair(s, a, b)
             if p != NIL:
                 renew_in_rows(s, out, rows, p)
             p = open_contact(s, a, b, time, kind == REQUEST_SENT, e.signs)
+            ask.friend = is_friend(s, a, b)
+            if s.pairs[p].flags & ACCEPTED:  # the acceptance was here before, and the friendship came of it
+                ask.friend = FRIENDS_SINCE
             s.pairs[p].flags |= PENDING
         ask.drawn = k
         ask.recent = m

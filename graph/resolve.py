@@ -13,14 +13,13 @@ from graph.exchange import (
     ACCOUNT_DELETED,
     ACCOUNT_UPDATED,
     ANSWERS_FULL,
-    BOUNCED,
     FRIENDS_BEFORE,
+    FRIENDS_SINCE,
     FRIENDSHIP_CREATED,
     FRIENDSHIP_REMOVED,
     MESSAGE_SENT,
     REQUEST_ACCEPTED,
     REQUEST_CANCELLED,
-    REQUEST_DECLINED,
     REQUEST_SENT,
     follow_time,
     get_rows,
@@ -29,9 +28,8 @@ from graph.exchange import (
 from graph.friends import add_friend, common_friends, is_friend, pool_need, remove_friend, scaled, shift_triangles
 from graph.jit import copy, njit
 from graph.local import DONE, FLUSH, POOL_FULL, TICK
-from graph.pairs import find_pair
 from graph.rows import ROOM, write_row
-from graph.state import CONTACT, NIL, OUTCOME, SLOTS, Var
+from graph.state import NIL, OUTCOME, SLOTS, Var
 
 __all__ = ["resolve_rows"]
 
@@ -144,7 +142,10 @@ def resolve_rows(
                 n += 1
             if ask.mutual >= 0:
                 mutual = np.int64(ask.mutual)
-            stranger = not friend and not ask.friend and reverse == NIL and mutual == 0
+            before = ask.friend != 0 and ask.friend != FRIENDS_SINCE
+            if ask.friend == FRIENDS_SINCE:
+                friend = False
+            stranger = not friend and not before and reverse == NIL and mutual == 0
             others, suspects, again = call(s, b, ask.actor, time, np.int64(ask.suspicion), stranger, common)
             replies[r] = ask
             replies[r].callers = others
@@ -159,7 +160,7 @@ def resolve_rows(
             replies[r].links_of = m
             replies[r].links = links
             replies[r].mutual = mutual
-            replies[r].friend = FRIENDS_BEFORE if ask.friend else friend
+            replies[r].friend = FRIENDS_BEFORE if before else friend
             replies[r].reverse = reverse != NIL
             replies[r].answered = answered
             replies[r].target_age = s.accounts[b].age
@@ -167,8 +168,7 @@ def resolve_rows(
             continue
         a = intern_account(s, ask.actor, text, ask.actor_at, ask.actor_len)
         learn_foreign_age(s, a, ask.actor_age)
-        bounced = ask.answered == BOUNCED
-        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and not bounced and not is_friend(s, b, a):
+        if kind in (REQUEST_ACCEPTED, FRIENDSHIP_CREATED) and not is_friend(s, b, a):
             get_rows(s, hashes, ask.hashes_at, k, drawn)
             closed = common_friends(s, b, drawn, k, common)
             for j in range(closed):
@@ -177,15 +177,6 @@ def resolve_rows(
             shift_triangles(s, b, closed)
             r = put_triangles(replies, r, ask, ask.actor, closed)
             add_friend(s, b, a)
-        if kind in (REQUEST_ACCEPTED, REQUEST_DECLINED) and not bounced:
-            p = find_pair(s, b, a)
-            if p == NIL or not s.pairs[p].flags & CONTACT:
-                replies[r] = ask
-                replies[r].drawn = 0
-                replies[r].recent = 0
-                replies[r].answered = BOUNCED
-                r += 1
-                continue
         if kind != FRIENDSHIP_CREATED:
             p = note_outcome(s, b, a, kind, time, ask.late != 0)
             if p != NIL:

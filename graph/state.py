@@ -50,6 +50,9 @@ CANCELLED: Final = 512  # the actor withdrew the request
 CONTACT: Final = 1024  # the actor reached out (otherwise only an outcome is known, or it was withdrawn)
 PENDING: Final = 4096  # ... and its target's shard has not been heard yet; never set on a single shard
 LONE: Final = 2048  # ... with one request and nothing else so far, which can be withdrawn
+EARLY_ACCEPTED: Final = 8192  # an acceptance came before the contact, and waits for it
+EARLY_DECLINED: Final = 16384  # ... a refusal
+EARLY: Final = EARLY_ACCEPTED | EARLY_DECLINED
 ANSWERED: Final = ACCEPTED | DECLINED | BLOCKED | REPORTED | REPLIED
 
 _COUNTED: Final = (
@@ -171,7 +174,7 @@ class _Vars(NamedTuple):
     N_LATE: int = 28
     N_AHEAD: int = 29
     N_FIRST: int = 30
-    N_UNMATCHED: int = 31  # outcomes of contacts that the graph does not hold
+    N_UNMATCHED: int = 31  # outcomes of contacts that the graph did not hold when they came
     N_ERASED: int = 32
     TICK: int = 33  # the next time, ms, that the clock does not pass unseen
     TICK_WIDTH: int = 34

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
@@ -18,6 +17,7 @@ from streams.settings import KafkaSettings
 from streams.snapshots import SnapshotStore
 from streams.wire import unpack
 from tests.deep import differences
+from tests.newest import flags_wrong, newest
 
 __all__ = ["Verdict", "judge"]
 
@@ -99,19 +99,5 @@ def judge(settings: KafkaSettings, policy: Policy, sent: int, store: SnapshotSto
         verdict.wrong.append(f"{verdict.counted:,} events were counted, {sent:,} sent")
     told = [value for values in read_all(settings, settings.topics.flags).values() for value in values]
     verdict.records, verdict.flags = len(told), len(newest(told))
-    if set(told) - set(flags):
-        verdict.wrong.append(f"{len(set(told) - set(flags))} flag records that no uninterrupted reading gives")
-    if newest(told) != newest(flags):
-        verdict.wrong.append("flags differ from those of an uninterrupted reading")
+    verdict.wrong += flags_wrong(told, flags)
     return verdict
-
-
-def newest(flags: list[bytes]) -> dict[str, bytes]:
-    """Return the last record of each flag, by its own time, whatever the order in which they came."""
-    found: dict[str, tuple[Any, bytes]] = {}
-    for value in flags:
-        flag = msgspec.json.decode(value)
-        rank = (flag["updated_at"], flag["type"] == "flag.updated", flag["score"])
-        if flag["flag_id"] not in found or rank >= found[flag["flag_id"]][0]:
-            found[flag["flag_id"]] = (rank, value)
-    return {name: value for name, (_, value) in found.items()}

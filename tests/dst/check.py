@@ -6,8 +6,7 @@ Exactly, whatever happened (`docs/decisions/0016-what-two-runs-may-differ-in.md`
 2. Each shard is, array for array, what one uninterrupted reading of its log gives.
 3. Each log holds every message that such readings of all logs give rise to, the first of each in order; all others are
    second sendings of the same bytes.
-4. Flags: the last record of each `flag_id` is the uninterrupted reading's, and no record is there that it does not
-   give.
+4. Flags: every record of the uninterrupted reading was sent, no other, and the last of each `flag_id` is its last.
 
 Against a run without faults, of the same events in the platform's own order, on one shard:
 
@@ -18,11 +17,8 @@ Against a run without faults, of the same events in the platform's own order, on
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
-
-import msgspec
 
 from graph.shard import Settings, Shard
 from graph.state import Var
@@ -34,6 +30,7 @@ from tests.graph.build import Event
 from tests.graph.compare import events_from
 from tests.graph.shards import content, local_rows
 from tests.graph.test_exchange import sensible, steady
+from tests.newest import flags_wrong
 
 __all__ = ["problems_of", "run"]
 
@@ -100,7 +97,7 @@ def problems_of(world: World, events: list[Event], steady_order: bool) -> list[s
     if counted != len(ids) if steady_order else counted < len(ids):
         wrong.append(f"{len(ids)} events were sent, {counted} counted")
     wrong += _logs(world, clean)
-    wrong += _flags(world, [flag for _, _, flags in clean for flag in flags])
+    wrong += flags_wrong(world.flags, [flag for _, _, flags in clean for flag in flags])
     if steady_order and not wrong:
         wrong += _beside_one(events, shards)
     return wrong
@@ -129,26 +126,6 @@ def _logs(world: World, clean: list[Any]) -> list[str]:
             missing = sum(len(values) for values in due[index].values()) - sum(len(values) for values in got.values())
             wrong.append(f"log {index} holds {-missing:+} messages, or others, than follow from all logs")
     return wrong
-
-
-def _flags(world: World, wanted: list[bytes]) -> list[str]:
-    wrong = []
-    strange = Counter(world.flags).keys() - set(wanted)
-    if strange:
-        wrong.append(f"{len(strange)} flag records that no uninterrupted reading gives")
-    if _newest(world.flags) != _newest(wanted):
-        wrong.append("the last record of some flag is another one")
-    return wrong
-
-
-def _newest(flags: list[bytes]) -> dict[str, bytes]:
-    found: dict[str, tuple[Any, bytes]] = {}
-    for value in flags:
-        flag = msgspec.json.decode(value)
-        rank = (flag["updated_at"], flag["type"] == "flag.updated", flag["score"], flag["severity"])
-        if flag["flag_id"] not in found or rank >= found[flag["flag_id"]][0]:
-            found[flag["flag_id"]] = (rank, value)
-    return {flag_id: value for flag_id, (_, value) in found.items()}
 
 
 def _beside_one(events: list[Event], shards: list[LiveShard]) -> list[str]:

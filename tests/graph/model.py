@@ -22,6 +22,7 @@ K = EventKind
 FLAGS = ("stranger", "linked", "minor", "accepted", "declined", "ignored", "blocked", "reported", "replied")
 COLUMN_FLAG = {"strangers": "stranger", "minors": "minor"}
 BIT = {name: 1 << i for i, name in enumerate((*FLAGS, "cancelled", "contact", "lone"))}
+BIT |= {"early_accepted": 1 << 13, "early_declined": 1 << 14}
 ANSWERS = {"accepted", "declined", "blocked", "reported", "replied"}
 OUTCOME_OF = {
     K.REQUEST_ACCEPTED: "accepted",
@@ -152,7 +153,8 @@ class Model(Timekeeper):
         rows = []
         since = self.clock - WINDOWS["7d"]
         recent = [c.target for c in self.chain(a) if "contact" in c.marks and c.first > since][:64]
-        friend = self.friends.has_edge(a.id, b.id)
+        early = self.early(known, time)
+        friend = self.friends.has_edge(a.id, b.id) and "accepted" not in early
         mutual = e.mutual if e.mutual >= 0 else len(self.mutual(a, b))
         links = sum(o is not b and o.alive and self.friends.has_edge(b.id, o.id) for o in recent)
         reverse = self.of(b, a)
@@ -166,7 +168,7 @@ class Model(Timekeeper):
         made = Contact(a, b, time, time, self.number)
         self.number += 1
         if known is not None:
-            made.marks |= known.marks & ANSWERS
+            made.marks |= (known.marks & ANSWERS) | early
             del self.contacts[id(a), id(b)]
         self.contacts[id(a), id(b)] = made
         made.marks.add("contact")
@@ -221,6 +223,8 @@ class Model(Timekeeper):
         if known is None or ("contact" not in known.marks and not severe):
             if late or not severe:
                 self.counters["unmatched"] += 1
+                if not late:
+                    self.hold(known, about, by, time, mark)
                 return []
             known = Contact(about, by, time, time, self.number)
             self.number += 1
@@ -229,6 +233,21 @@ class Model(Timekeeper):
             return []
         known.marks.add(mark)
         return [self.row(source, e, about, time, known, OUTCOME)]
+
+    def hold(self, known: Contact | None, about: Account, by: Account, time: int, mark: str) -> None:
+        """Hold an answer that came before its contact."""
+        if known is None:
+            known = Contact(about, by, time, time, self.number)
+            self.number += 1
+            self.contacts[id(about), id(by)] = known
+        known.last = max(known.last, time)
+        known.marks.add(f"early_{mark}")
+
+    def early(self, known: Contact | None, time: int) -> set[str]:
+        """Return the answers held that are those of a contact at a time."""
+        if known is None or time > known.last:
+            return set()
+        return {mark.removeprefix("early_") for mark in known.marks if mark.startswith("early_")}
 
     def cancel(self, a: Account, b: Account, time: int) -> None:
         """Take a cancelled request."""
