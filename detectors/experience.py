@@ -99,7 +99,8 @@ class Experience:
         top = int(rows["account"].max(initial=0)) + 1
         if top > len(self.peaks):
             before = len(self.peaks)
-            self.peaks, self.groups = grown(self.peaks, top), grown(self.groups, top)
+            self.peaks = grown(self.peaks, top)
+            self.groups = grown(self.groups, len(self.peaks))  # theirs grows in other steps, being smaller
             self.peaks[before:] = UNSEEN
         keep_peaks(rows, group, raw, self.peaks, self.groups)
 

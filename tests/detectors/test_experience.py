@@ -162,3 +162,12 @@ def test_whatever_accounts_reach_the_lines_are_finite_and_rise(days: list[tuple[
         assert lines == sorted(set(lines))
     assert (experience.scale >= LEAST).all()
     assert LOWER > UPPER
+
+
+def test_whatever_accounts_come_there_is_room_for_all_that_is_noted_of_them() -> None:
+    """Arrays of items of other sizes grow in other steps; a kernel writes both by the same account."""
+    experience, row = Experience(POLICY.baseline), rows(1)
+    for account in range(900, 400_000, 97):
+        row["account"] = account
+        experience.note(row, np.full(1, ADULT), np.zeros(1))
+        assert min(len(experience.peaks), len(experience.groups)) > account
