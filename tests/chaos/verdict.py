@@ -77,7 +77,7 @@ def judge(settings: KafkaSettings, policy: Policy, sent: int, store: SnapshotSto
             for topic, out, where in shard.take(value, offset, aloud=True):
                 if topic == settings.topics.exchange:
                     due[where["partition"]].setdefault(index, []).append(out)
-                else:
+                elif topic == settings.topics.flags:
                     flags.append(out)
         verdict.counted += shard.node.shard.counter(Var.N_EVENTS)
         found = store.list(index, shards)
