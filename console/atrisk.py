@@ -13,12 +13,12 @@ from console.people import Person
 from console.tables import cases, contacts, identities, protections, users
 from console.words import MINORS, OPEN, OUTCOMES, SIGNS, STEPS, names_of
 
-__all__ = ["account_at_risk", "most_at_risk", "protect"]
+__all__ = ["account_at_risk", "most_at_risk", "protect", "reached_for"]
 
 SHOWN: Final = 100
 
 
-def most_at_risk(connection: Connection, *, limit: int = SHOWN) -> list[dict[str, Any]]:
+def reached_for(connection: Connection, *, limit: int = SHOWN) -> list[dict[str, Any]]:
     """Return minors whom accounts under review reach for, those reached for by most first.
 
     Accounts whose age nobody told are listed when at least two reach for them: among the targets of such accounts they
@@ -44,7 +44,11 @@ def most_at_risk(connection: Connection, *, limit: int = SHOWN) -> list[dict[str
         .order_by(suspects.desc(), func.max(cases.c.severity).desc(), contacts.c.other)
         .limit(limit)
     )
-    rows = [dict(row) for row in connection.execute(query).mappings()]
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def most_at_risk(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what `reached_for` returned, with the last step taken for each and the number of its own case."""
     accounts = [row["account"] for row in rows]
     steps: dict[str, str] = {}
     taken = select(protections.c.account, protections.c.step).where(protections.c.account.in_(accounts))

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text, union
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, text, union, union_all
 
 from console.keys import Keys, plain_pseudonym
 from console.tables import cases, contacts, decisions, identities
@@ -90,9 +90,7 @@ def states_of(filters: Filters) -> tuple[str, ...]:
 
 def _where(filters: Filters, *, user: int, now: int) -> list[ColumnElement[bool]]:
     c = cases.c
-    where: list[ColumnElement[bool]] = [c.state.in_(states_of(filters)), c.role == filters.role]
-    if filters.shadow != "yes":
-        where.append(c.shadow.is_(filters.shadow == "only"))
+    where: list[ColumnElement[bool]] = [c.role == filters.role]
     if filters.detector:
         where.append(c.detectors.contains(f",{filters.detector},", autoescape=True))
     if filters.severity:
@@ -169,16 +167,25 @@ def page(
     after : str
         `Page.after` of the page before.
     """
-    query = select(cases).where(*_where(filters, user=user, now=now))
-    if filters.q:
-        query = query.where(cases.c.id.in_(find(connection, keys, filters.q, by_beginning=by_beginning)))
     column = {"priority": cases.c.rank, "due": cases.c.due_at, "newest": cases.c.opened_at}[filters.sort]
     rising = filters.sort == "due"
+    order = (column.asc() if rising else column.desc(), cases.c.id)
+    where = _where(filters, user=user, now=now)
+    if filters.q:
+        where.append(cases.c.id.in_(find(connection, keys, filters.q, by_beginning=by_beginning)))
     if (start := _start(after)) is not None:
         value, number = start
         beyond = column > value if rising else column < value
-        query = query.where(or_(beyond, and_(column == value, cases.c.id > number)))
-    query = query.order_by(column.asc() if rising else column.desc(), cases.c.id).limit(size + 1)
+        where.append(or_(beyond, and_(column == value, cases.c.id > number)))
+    # the first of each state: an index holds each in order, but not several together
+    shadows = {"no": (False,), "only": (True,), "yes": (False, True)}[filters.shadow]
+    each = [
+        select(cases.c.id).where(cases.c.state == state, cases.c.shadow.is_(shadow), *where)
+        for state in states_of(filters)
+        for shadow in shadows
+    ]
+    firsts = [select(one.order_by(*order).limit(size + 1).subquery()) for one in each]
+    query = select(cases).where(cases.c.id.in_(union_all(*firsts))).order_by(*order).limit(size + 1)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     more = rows[size:] != []
     rows = rows[:size]
@@ -196,19 +203,21 @@ def _start(after: str) -> tuple[float, int] | None:
 def counts(connection: Connection, *, user: int, now: int) -> dict[str, int]:
     """Return how many open cases there are: by severity, one's own, overdue, escalated."""
     c = cases.c
-    live = (c.role == "actor") & c.shadow.is_(False)
+    live = (c.role == "actor") & c.shadow.is_(False) & c.state.in_(("open", "escalated"))
+    late = case((c.due_at < now, 1), else_=0)
     found = connection.execute(
-        select(c.severity, func.count()).where(live, c.state.in_(("open", "escalated"))).group_by(c.severity)
-    )
-    counted = {f"severity_{severity}": int(number) for severity, number in found}
-    counted["active"] = sum(counted.values())
-
-    def count(*where: ColumnElement[bool]) -> int:
-        return int(connection.execute(select(func.count()).select_from(cases).where(*where)).scalar_one())
-
-    counted["mine"] = count(c.assignee == user, c.state.in_(OPEN))
-    counted["overdue"] = count(live, c.state.in_(("open", "escalated")), c.due_at < now)
-    counted["escalated"] = count(live, c.state == "escalated")
+        select(c.severity, c.state, func.count().label("n"), func.sum(late).label("late"))
+        .where(live)
+        .group_by(c.severity, c.state)
+    ).all()
+    counted = {f"severity_{severity}": 0 for severity in sorted({row.severity for row in found})}
+    for row in found:
+        counted[f"severity_{row.severity}"] += row.n
+    counted["active"] = sum(row.n for row in found)
+    mine = select(func.count()).select_from(cases).where(c.assignee == user, c.state.in_(OPEN))
+    counted["mine"] = int(connection.execute(mine).scalar_one())
+    counted["overdue"] = sum(int(row.late) for row in found)
+    counted["escalated"] = sum(row.n for row in found if row.state == "escalated")
     return counted
 
 

@@ -28,7 +28,7 @@ __all__ = ["Ingest", "Taken"]
 HOUR: Final = 3_600_000
 CHUNK: Final = 4_000
 """Values in one IN (…): below the limits of both databases."""
-CACHE: Final = 200_000
+CACHE: Final = 300_000
 GROWN: Final = 5
 """A decided case is opened again when the minors reached doubled, and are at least so many."""
 
@@ -79,7 +79,7 @@ class Ingest:
         known = self._pseudonyms.get(account_id)
         if known is None:
             if len(self._pseudonyms) >= CACHE:
-                self._pseudonyms.clear()
+                del self._pseudonyms[next(iter(self._pseudonyms))]  # the oldest
             known = self._pseudonyms[account_id] = self.keys.pseudonym_of(account_id)
         return known
 
@@ -351,7 +351,8 @@ def _rows_of(connection: Connection, wanted_of: Any, column: Any, values: Iterab
     found: list[Row] = []
     for at in range(0, len(wanted), CHUNK):
         rows = connection.execute(wanted_of.where(column.in_(wanted[at : at + CHUNK])))
-        found.extend(dict(row) for row in rows.mappings())
+        names = tuple(rows.keys())
+        found.extend(dict(zip(names, row, strict=True)) for row in rows)
     return found
 
 

@@ -86,7 +86,9 @@ cases = Table(
     Column("version", Integer, nullable=False, default=1),
     UniqueConstraint("account", "role"),
     Index("ix_cases_queue", "state", "shadow", "role", "rank", "id"),
-    Index("ix_cases_due", "state", "due_at"),
+    Index("ix_cases_due", "state", "shadow", "role", "due_at", "id"),
+    Index("ix_cases_newest", "state", "shadow", "role", "opened_at", "id"),
+    Index("ix_cases_counts", "shadow", "role", "state", "severity", "due_at"),
 )
 
 flags = Table(

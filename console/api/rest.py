@@ -30,7 +30,7 @@ from console.api.models import (
     Webhook,
     WebhookMade,
 )
-from console.atrisk import account_at_risk, most_at_risk, protect
+from console.atrisk import account_at_risk, most_at_risk, protect, reached_for
 from console.decisions import Choice
 from console.tables import audit, users, webhooks
 from console.users import change_user
@@ -55,8 +55,9 @@ def read_me(call: Annotated[Caller, Depends(caller)]) -> Any:
 @router.get("/accounts-at-risk", response_model=list[AccountAtRisk], tags=["accounts"])
 def list_at_risk(call: Caller = may("cases.see")) -> Any:
     """Minors whom accounts under review reach for."""
+    found = call.service.recall(reached_for)
     with call.service.database.reading() as connection:
-        rows = most_at_risk(connection)
+        rows = most_at_risk(connection, found)
     return [{**row, "severity": SEVERITIES[row["severity"]], "answered": bool(row["answered"])} for row in rows]
 
 
@@ -120,6 +121,7 @@ def answer_bulk(number: Number, request: Answer, call: Caller = may("bulk.propos
 @router.get("/overview", response_model=Overview, tags=["overview"])
 def read_overview(call: Caller = may("overview.see")) -> Any:
     """The figures of the overview."""
+    shadow = call.service.recall(overview.shadow_against_live)
     with call.service.database.reading() as connection:
         return {
             "queue": overview.queue_health(connection, call.now),
@@ -127,7 +129,7 @@ def read_overview(call: Caller = may("overview.see")) -> Any:
                 msgspec.structs.asdict(one) | {"share": one.share, "interval": one.interval}
                 for one in overview.precision(connection)
             ],
-            "shadow": overview.shadow_against_live(connection),
+            "shadow": shadow,
             "lag": overview.lag(connection),
             "hours": overview.flags_by_hour(connection),
         }

@@ -76,7 +76,7 @@ def main(
         admin.close()
         ensure_topics(settings)
         load = Load(settings, rate, accounts, seed)
-        cluster.wait(cluster.working, 120, "workers do not work")
+        cluster.wait(cluster.working, 300, "workers do not work")
         load.start()
         begun = time.monotonic()
         for number, name in enumerate(order, 1):
@@ -85,7 +85,7 @@ def main(
             at = time.monotonic()
             FAULTS[name](cluster, chance)
             lasted = time.monotonic() - at
-            cluster.wait(cluster.working, 120, f"after '{name}' not every shard is worked on")
+            cluster.wait(cluster.working, 300, f"after '{name}' not every shard is worked on")
             again = sum(member.starts for member in cluster.members) - starts
             click.echo(
                 f"{number:3}/{len(order)} {name:24} lasted {lasted:5.1f} s, all at work {time.monotonic() - at:5.1f} s "

@@ -124,6 +124,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as problem:
+            if problem.code == 503:  # it has not started yet
+                raise ConnectionError from None
             raise AssertionError(f"{parameters}: {problem.read().decode()}") from None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -159,7 +161,7 @@ def prometheus(deploy: Path, metrics_endpoint: str, tmp_path_factory: pytest.Tem
             stderr=subprocess.STDOUT,
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not _has_recorded(server):
             assert process.poll() is None, (home / "log").read_text()
             assert time.monotonic() < deadline, (home / "log").read_text()
