@@ -162,7 +162,7 @@ def evidence(shard: Shard, pair: int, *, since: int, mask: int, limit: int = 20)
     found = rows[: newest_of(s, pair, since, shard.settings.lateness, mask, rows)]
     names = s.accounts["text"][s.pairs["target"][found]].tolist()
     events = s.pairs["event"][found].tolist()
-    return [shard.read_text(name) for name in names], [shard.read_text(event) for event in events if event]
+    return shard.read_texts(names), shard.read_texts(event for event in events if event)
 
 
 @njit

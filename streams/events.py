@@ -15,11 +15,13 @@ from graph.batch import AgeBand, AgeSource, EventKind, Role, Sign
 
 __all__ = [
     "AGE_BANDS",
+    "AGE_LIMITS",
     "AGE_SOURCES",
     "EARLIEST",
     "EARLIEST_CREATED",
     "KINDS",
     "MAX_RECORD",
+    "OLDEST_PERSON",
     "ROLES",
     "SIGNS",
     "AccountBlocked",
@@ -47,6 +49,14 @@ EARLIEST_CREATED: Final = 631_152_000_000
 """1990-01-01, epoch milliseconds: no account is older than the platforms are."""
 OLDEST_PERSON: Final = 130
 """Years. A birth date further back is a mistake."""
+
+AGE_LIMITS: Final = (
+    (13, AgeBand.UNDER_13),
+    (16, AgeBand.AGE_13_15),
+    (18, AgeBand.AGE_16_17),
+    (21, AgeBand.AGE_18_20),
+)
+"""Years below which somebody is of a band, youngest first; nobody is above the last band."""
 
 # control characters would garble terminals and logs of those who read a flag; a lone surrogate is no UTF-8
 Id = Annotated[
@@ -218,7 +228,4 @@ def age_band(birth: datetime.date, on: datetime.date) -> AgeBand | None:
     years = on.year - birth.year - ((on.month, on.day) < (birth.month, birth.day))
     if not 0 <= years <= OLDEST_PERSON:
         return None
-    for limit, band in ((13, AgeBand.UNDER_13), (16, AgeBand.AGE_13_15), (18, AgeBand.AGE_16_17)):
-        if years < limit:
-            return band
-    return AgeBand.AGE_18_20 if years < 21 else AgeBand.AGE_21_PLUS
+    return next((band for limit, band in AGE_LIMITS if years < limit), AgeBand.AGE_21_PLUS)

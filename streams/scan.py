@@ -1,8 +1,8 @@
 """The fast way from records to rows: one compiled pass over the bytes, with no Python object an event.
 
 What it takes, it reads exactly as `msgspec` with the types of `streams.events` would, which a property test
-holds it to. Whatever it is not sure of (broken records, escapes in ids, birth dates, floats for integers …)
-it leaves to `streams.decode`, which reads those one at a time and words the refusals. It looks at eight bytes
+holds it to. Whatever it is not sure of (broken records, escapes in ids, floats for integers …) it
+leaves to `streams.decode`, which reads those one at a time and words the refusals. It looks at eight bytes
 at a time to find the end of a string (Mycroft's zero-byte test; Lemire and Langdale, "Parsing gigabytes of
 JSON per second", 2019, do so with wider registers), and tells names apart by their bytes packed into integers.
 """
@@ -15,11 +15,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.batch import NO_ROLES, NO_TIME, NOT_GIVEN, AgeSource, EventKind, Role
-from streams.events import AGE_BANDS, AGE_SOURCES, EARLIEST, EARLIEST_CREATED, KINDS, MAX_RECORD, ROLES, SIGNS
+from graph.batch import NO_ROLES, NO_TIME, NOT_GIVEN, AgeBand, AgeSource, EventKind, Role
+from streams.events import (
+    AGE_BANDS,
+    AGE_LIMITS,
+    AGE_SOURCES,
+    EARLIEST,
+    EARLIEST_CREATED,
+    KINDS,
+    MAX_RECORD,
+    OLDEST_PERSON,
+    ROLES,
+    SIGNS,
+)
 from streams.hashing import byte, compiled, load64, store64, xxh3
 from streams.scan_json import digits, scalar_end, space, string_end, value_end
-from streams.timestamps import parse_time
+from streams.timestamps import BAD_TIME, parse_date, parse_time, years_between
 
 __all__ = ["scan"]
 
@@ -99,6 +110,8 @@ _MESSAGE: Final = int(EventKind.MESSAGE_SENT)
 _UPDATED: Final = int(EventKind.ACCOUNT_UPDATED)
 _DELETED: Final = int(EventKind.ACCOUNT_DELETED)
 _OTHER: Final = int(Role.OTHER)
+_ADULT: Final = int(AgeBand.AGE_21_PLUS)
+_BELOW: Final = tuple((limit, int(band)) for limit, band in AGE_LIMITS)
 _NO_SOURCE: Final = int(AgeSource.UNKNOWN)
 _BASICS: Final = 1 << _TYPE | 1 << _EVENT_ID | 1 << _TIME | 1 << _ACTOR
 
@@ -160,6 +173,15 @@ def _copy(lo: Any, hi: Any, to: Any) -> Any:
 
 
 @compiled
+def _band(years: Any) -> Any:
+    """Return the age band of somebody of so many years."""
+    for limit, band in _BELOW:
+        if years < limit:
+            return np.int64(band)
+    return np.int64(_ADULT)
+
+
+@compiled
 def _record(lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, text: Any, used: Any) -> Any:
     """Write one record as a row; return the new length of the text, or -1 when the record is left."""
     p = space(lo)
@@ -169,7 +191,7 @@ def _record(lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, text: Any, us
     kind, signs, roles = np.int64(0), np.int64(0), np.int64(NO_ROLES)
     actor_age, target_age, own_age = np.int64(NOT_GIVEN), np.int64(NOT_GIVEN), np.int64(NOT_GIVEN)
     source, mutual = np.int64(_NO_SOURCE), np.int64(-1)
-    time, created = np.int64(0), np.int64(NO_TIME)
+    time, created, birth = np.int64(0), np.int64(NO_TIME), np.int64(BAD_TIME)
     event_lo, event_hi, actor_lo, actor_hi, target_lo, target_hi = lo, lo, lo, lo, lo, lo
     while True:
         p = space(p + 1)
@@ -186,7 +208,7 @@ def _record(lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, text: Any, us
         p = space(p + 1)
         v = p + 1
         if field > 0 and field != _TEXT:
-            if seen >> field & 1 or field == _BIRTH:
+            if seen >> field & 1:
                 return -1
             seen |= 1 << field
         if field < 0:
@@ -214,6 +236,10 @@ def _record(lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, text: Any, us
                 time = parse_time(v, p - v)
             elif field == _CREATED:
                 created = parse_time(v, p - v)
+            elif field == _BIRTH:
+                birth = parse_date(v, p - v)
+                if birth == BAD_TIME:
+                    return -1
             elif field == _AGE_SOURCE:
                 source = _word(v, p - v, _SOURCES)
                 if source < 0:
@@ -272,6 +298,11 @@ def _record(lo: Any, hi: Any, seed: Any, not_after: Any, row: Any, text: Any, us
     if kind == _UPDATED:
         if created != NO_TIME and (created < EARLIEST_CREATED or created > not_after):
             return -1
+        if birth != BAD_TIME:
+            years = years_between(birth, time)
+            if years < 0 or years > OLDEST_PERSON:
+                return -1
+            actor_age = _band(years)
         actor_age = own_age if own_age != NOT_GIVEN else actor_age
     else:
         created, roles, source = np.int64(NO_TIME), np.int64(NO_ROLES), np.int64(_NO_SOURCE)
