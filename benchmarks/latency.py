@@ -1,7 +1,7 @@
 """From an event's being produced to its flag's being readable: `python -m benchmarks.latency [EVENTS/S] [SECONDS]`.
 
-Ordinary messages come at the given rate; among them, twenty times a second, a new account that contacts strangers one
-after the other until it is flagged. The newest event in a flag's evidence is the one that led to it: its latency is the
+Ordinary messages come at the given rate; among them, twenty times a second, a new adult account that contacts children,
+strangers all, one after the other, until it is flagged. The newest event in a flag's evidence is the one that led to it: its latency is the
 time from handing it to the producer to reading the flag. Apache Kafka is used if it has been fetched, else the
 embedded broker. Broker, worker, producer and consumer share the machine.
 """
@@ -97,9 +97,9 @@ def run(bootstrap: str, settings: KafkaSettings, rate: int, seconds: float) -> l
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2, "acks": "all"})
     begun, number, attacker = time.perf_counter(), 0, 0
 
-    def produce(topic: str, kind: str, actor: str, target: str, event_id: str) -> None:
+    def produce(topic: str, kind: str, actor: str, target: str, event_id: str, **ages: str) -> None:
         event = {"type": kind, "event_id": event_id, "occurred_at": int(time.time() * 1000)}
-        producer.produce(topic, msgspec.json.encode(event | {"actor_id": actor, "target_id": target}))
+        producer.produce(topic, msgspec.json.encode(event | {"actor_id": actor, "target_id": target} | ages))
 
     while (elapsed := time.perf_counter() - begun) < seconds:
         while number < elapsed * rate:
@@ -111,7 +111,13 @@ def run(bootstrap: str, settings: KafkaSettings, rate: int, seconds: float) -> l
                 event_id = f"r{attacker}-{i}"
                 sent[event_id] = time.perf_counter()
                 produce(
-                    settings.topics.friend_requests, "friend_request.sent", f"x{attacker}", f"s{attacker}-{i}", event_id
+                    settings.topics.friend_requests,
+                    "friend_request.sent",
+                    f"x{attacker}",
+                    f"s{attacker}-{i}",
+                    event_id,
+                    actor_age_band="21_plus",
+                    target_age_band="13_15",
                 )
             attacker += 1
         producer.poll(0)
@@ -120,7 +126,7 @@ def run(bootstrap: str, settings: KafkaSettings, rate: int, seconds: float) -> l
     time.sleep(3)
     done.set()
     reader.join()
-    print(f"{number:,} messages, {attacker} accounts that contact strangers")
+    print(f"{number:,} messages, {attacker} accounts that contact children")
     return found
 
 
