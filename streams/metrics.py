@@ -223,7 +223,7 @@ class Metrics:
             _FLAG_SECONDS,
         )
         self._circuit = self._gauge(
-            "circuit_open", "1 while a detector's daily circuit breaker holds back its flags.", "detector"
+            "circuit_open", "1 while a detector's daily circuit breaker marks its flags as shadow.", "detector"
         )
 
     def _make_shard_metrics(self) -> None:
