@@ -345,7 +345,7 @@ def demo(seed: int, accounts: int, speed: float, seconds: float | None) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         shown.stopping.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last: its terminal was closed
         signal.signal(number, stop)
     try:
         shown.run()
