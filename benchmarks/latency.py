@@ -1,9 +1,9 @@
 """From an event's being produced to its flag's being readable: `python -m benchmarks.latency [EVENTS/S] [SECONDS]`.
 
-Ordinary messages come at the given rate; among them, twenty times a second, a new adult account that contacts children,
-strangers all, one after the other, until it is flagged. The newest event in a flag's evidence is the one that led to it: its latency is the
-time from handing it to the producer to reading the flag. Apache Kafka is used if it has been fetched, else the
-embedded broker. Broker, worker, producer and consumer share the machine.
+Ordinary messages come at the given rate; among them, twenty times a second, a new adult account that contacts
+children, strangers all, one after the other, until it is flagged. The newest event in a flag's evidence is the one
+that led to it: its latency is the time from handing it to the producer to reading the flag. Apache Kafka is used if
+it has been fetched, else the embedded broker. Broker, worker, producer and consumer share the machine.
 """
 
 from __future__ import annotations
