@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from kafka import KafkaProducer
@@ -47,8 +47,8 @@ class Publisher(threading.Thread):
     Parameters
     ----------
     database : Database
-    servers : list of str
-        Kafka brokers.
+    client : dict
+        How to reach Kafka and sign in (`streams.settings.KafkaSettings.client`).
     topic : str
         Where dispositions go.
     """
@@ -56,14 +56,14 @@ class Publisher(threading.Thread):
     def __init__(
         self,
         database: Database,
-        servers: list[str],
+        client: dict[str, Any],
         topic: str,
         *,
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
         super().__init__(name="outbox", daemon=True)
         self.database = database
-        self.servers = servers
+        self.client = client
         self.topic = topic
         self.clock = clock
         self.stopping = threading.Event()
@@ -74,9 +74,7 @@ class Publisher(threading.Thread):
         producer: KafkaProducer | None = None
         while not self.stopping.is_set():
             try:
-                producer = producer or KafkaProducer(
-                    bootstrap_servers=self.servers, acks="all", enable_idempotence=True, linger_ms=5
-                )
+                producer = producer or KafkaProducer(**self.client, acks="all", enable_idempotence=True, linger_ms=5)
                 sent = self.send(producer)
                 self.problem = None
                 if not sent:

@@ -44,8 +44,8 @@ class Reader(threading.Thread):
     Parameters
     ----------
     database : Database
-    servers : list of str
-        Kafka brokers.
+    client : dict
+        How to reach Kafka and sign in (`streams.settings.KafkaSettings.client`).
     topics : iterable of str
     take : callable
         What to do with a batch.
@@ -58,7 +58,7 @@ class Reader(threading.Thread):
     def __init__(
         self,
         database: Database,
-        servers: list[str],
+        client: dict[str, Any],
         topics: Iterable[str],
         take: Take,
         *,
@@ -68,7 +68,7 @@ class Reader(threading.Thread):
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.database = database
-        self.servers = servers
+        self.client = client
         self.topics = list(topics)
         self.take = take
         self.from_end = from_end
@@ -97,7 +97,7 @@ class Reader(threading.Thread):
 
     def _read(self) -> None:
         consumer = KafkaConsumer(
-            bootstrap_servers=self.servers,
+            **self.client,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

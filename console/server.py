@@ -79,20 +79,18 @@ class Server:
     def __init__(self, service: Service, kafka: KafkaSettings, *, host: str, port: int, follow: bool) -> None:
         self.service = service
         self.host, self.port = host, port
-        topics, clock = kafka.topics, service.clock
+        topics, client, clock = kafka.topics, kafka.client, service.clock
         take = take_flags(service, topics.contexts)
         self.threads: list[Any] = [
-            Reader(service.database, kafka.servers, [topics.flags, topics.contexts], take, clock=clock, name="flags"),
-            Publisher(service.database, kafka.servers, topics.dispositions, clock=clock),
+            Reader(service.database, client, [topics.flags, topics.contexts], take, clock=clock, name="flags"),
+            Publisher(service.database, client, topics.dispositions, clock=clock),
             Upkeep(service),
             Deliverer(service),
         ]
         if follow:
             follower = Follower(service).take
             self.threads.append(
-                Reader(
-                    service.database, kafka.servers, topics.inputs, follower, from_end=True, clock=clock, name="events"
-                )
+                Reader(service.database, client, topics.inputs, follower, from_end=True, clock=clock, name="events")
             )
         service.health = lambda: {thread.name: thread.problem for thread in self.threads}
 

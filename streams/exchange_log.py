@@ -21,12 +21,7 @@ class ExchangeLog:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.topic = settings.topics.exchange
-        self.consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.servers,
-            **settings.security.options(),
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=4 << 20,
-        )
+        self.consumer = AIOKafkaConsumer(**settings.client, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20)
 
     async def __aenter__(self) -> ExchangeLog:
         await self.consumer.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -74,6 +74,11 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     def servers(self) -> list[str]:
         """The bootstrap brokers, one a list element."""
         return [server.strip() for server in self.bootstrap.split(",") if server.strip()]
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Where to find Kafka and how to sign in, as arguments of aiokafka's and kafka-python's clients."""
+        return {"bootstrap_servers": self.servers, **self.security.options()}
 
     @property
     def faust_url(self) -> str:

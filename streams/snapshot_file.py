@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -47,6 +49,10 @@ PIECE: Final = 4 << 20
 MOST_FRAME: Final = PIECE + (PIECE >> 6) + 1024
 """A frame is never longer: what zstd adds to bytes that it cannot compress, and the seal."""
 MOST_HEADER: Final = 64 << 10
+UNPACKING: Final = min(4, os.cpu_count() or 1)
+"""Threads that unpack a snapshot."""
+AHEAD: Final = 4 * UNPACKING
+"""Pieces read before they are unpacked, at most."""
 STATE: Final = b"\1"
 END_OF_MANIFEST: Final = b"\2"
 END: Final = b"\3"
@@ -289,7 +295,8 @@ def read_tree(file: BinaryIO, key: bytes | None = None) -> tuple[Header, dict[st
     if key and header.key != key_name(key):
         raise SnapshotError("it is encrypted with another key")
     try:
-        tree = _read_body(_frames(reader, _Seal(key, head, header.salt)))
+        with ThreadPoolExecutor(UNPACKING) as pool:
+            tree = _read_body(_frames(reader, _Seal(key, head, header.salt)), pool)
     except _DAMAGES:
         raise DamagedError("it is damaged") from None
     if file.read(DIGEST + 1) != reader.digest.digest():
@@ -297,35 +304,52 @@ def read_tree(file: BinaryIO, key: bytes | None = None) -> tuple[Header, dict[st
     return header, tree
 
 
-def _frames(reader: _Reader, seal: _Seal) -> Iterator[tuple[bytes, bytes]]:
-    decompress = zstandard.ZstdDecompressor().decompress
+def _frames(reader: _Reader, seal: _Seal) -> Iterator[tuple[bytes, memoryview, int]]:
+    """Yield what each frame is, its compressed piece of the state, and how long that is unpacked."""
     while True:
-        frame = seal.open(reader.take_long(MOST_FRAME))
-        kind, data = frame[:1], frame[1:]
-        if kind == STATE and zstandard.get_frame_parameters(data).content_size > PIECE:
+        frame = memoryview(seal.open(reader.take_long(MOST_FRAME)))
+        kind, data = bytes(frame[:1]), frame[1:]
+        size = zstandard.get_frame_parameters(data).content_size if kind == STATE else 0
+        if size > PIECE:
             raise ValueError("a frame that would not fit")
-        yield kind, decompress(data) if kind == STATE else b""
+        yield kind, data, size
         if kind == END:
             return
 
 
-def _read_body(frames: Iterator[tuple[bytes, bytes]]) -> dict[str, Any]:
+def _unpack(data: memoryview, into: memoryview) -> None:
+    """Unpack a piece where it belongs, so that no page of memory is touched twice."""
+    with zstandard.ZstdDecompressor().stream_reader(data) as stream:
+        at = 0
+        while at < len(into):
+            got = stream.readinto(into[at:])
+            if not got:
+                raise ValueError("a piece is too short")
+            at += got
+
+
+def _read_body(frames: Iterator[tuple[bytes, memoryview, int]], pool: Executor) -> dict[str, Any]:
     manifest = bytearray()
-    for kind, piece in frames:
+    for kind, data, _ in frames:
         if kind == END_OF_MANIFEST:
             break
-        manifest += piece
+        manifest += zstandard.ZstdDecompressor().decompress(data)
     arrays: dict[int, Any] = {}
     tree: dict[str, Any] = _with_arrays(msgspec.msgpack.decode(manifest), arrays)
+    unpacking: deque[Future[None]] = deque()
     for number in sorted(arrays):
         flat = arrays[number].view(np.uint8).reshape(-1).data
         at = 0
         while at < len(flat):
-            piece = next(frames)[1]
-            flat[at : at + len(piece)] = piece
-            at += len(piece) or len(flat) + 1
-        if at != len(flat):
-            raise ValueError("an array is not filled")
+            _, data, size = next(frames)
+            if not 0 < size <= len(flat) - at:
+                raise ValueError("a piece that does not fit its array")
+            unpacking.append(pool.submit(_unpack, data, flat[at : at + size]))
+            at += size
+            if len(unpacking) > AHEAD:
+                unpacking.popleft().result()
     if next(frames)[0] != END:
         raise ValueError("more than the manifest names")
+    for piece in unpacking:
+        piece.result()
     return tree

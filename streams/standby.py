@@ -89,9 +89,8 @@ class Standby:
                 return
 
     async def _follow(self) -> None:
-        options = {"bootstrap_servers": self.settings.servers, **self.settings.security.options()}
-        consumer = AIOKafkaConsumer(enable_auto_commit=False, max_partition_fetch_bytes=4 << 20, **options)
-        admin = AIOKafkaAdminClient(**options)
+        consumer = AIOKafkaConsumer(enable_auto_commit=False, max_partition_fetch_bytes=4 << 20, **self.settings.client)
+        admin = AIOKafkaAdminClient(**self.settings.client)
         await consumer.start()
         try:
             await admin.start()

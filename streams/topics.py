@@ -126,9 +126,7 @@ def _admin(settings: KafkaSettings) -> Iterator[KafkaAdminClient]:
     level = hush.level
     hush.setLevel(logging.CRITICAL)  # what goes wrong is said once, below
     try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=settings.servers, bootstrap_timeout_ms=CONNECT_MS, **settings.security.options()
-        )
+        admin = KafkaAdminClient(**settings.client, bootstrap_timeout_ms=CONNECT_MS)
         try:
             yield admin
         finally:

@@ -17,18 +17,19 @@ nothing half done is acknowledged, and whoever comes next takes it up from the l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import faust
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerClosed
 from faust.types import TP
 
 from detectors.evidence import DETECTORS
@@ -58,6 +59,8 @@ IN_FLIGHT: Final = 16
 """Batches an agent may have sent and not yet acknowledged."""
 BREATH: Final = 0.05
 """Seconds an agent works before it lets others have the event loop."""
+LAST_BATCHES: Final = 10.0
+"""Seconds that a worker which is told to stop takes for the batches that it has begun."""
 STOP_SNAPSHOTS: Final = 20.0
 """Seconds that a worker which is told to stop takes for its last snapshots."""
 SESSION_TIMEOUT: Final = 10.0
@@ -116,6 +119,10 @@ class Worker:
         self.assigned = False
         self._said = -60.0
         self._sending: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._busy = 0  # batches that agents are in the middle of
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._bringing: dict[int, asyncio.Task[None]] = {}
         self._mine: set[int] = set()
         self.keeper = Keeper(settings, snapshots or SnapshotSettings(), self._make_shard, shards, self.metrics)
@@ -158,9 +165,26 @@ class Worker:
             try:
                 await job(*args)
             except Exception as problem:
+                if self._closing and isinstance(problem, ProducerClosed):
+                    return  # it could not be sent in time, is not acknowledged, and is left to the next worker
                 end_at_once(problem, self._datadir)
 
         return run
+
+    @contextlib.asynccontextmanager
+    async def _begun(self, gate: asyncio.Semaphore) -> AsyncIterator[None]:
+        """Work on a batch: once there is room, and only while the worker is not told to stop, which waits for it."""
+        await gate.acquire()
+        if self._closing:
+            await asyncio.Event().wait()  # until the app cancels its agents
+        self._busy += 1
+        self._at_rest.clear()
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._at_rest.set()
 
     # the shards of this worker
 
@@ -231,8 +255,7 @@ class Worker:
 
     async def _start(self) -> None:
         self.producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.servers,
-            **self.settings.security.options(),
+            **self.settings.client,
             acks="all",
             enable_idempotence=True,
             linger_ms=2,
@@ -245,7 +268,10 @@ class Worker:
             self.standby.start()
 
     async def close(self) -> None:
-        """Finish what is being sent, then let go of the broker."""
+        """Begin no more batches, finish what is being sent, then let go of the broker."""
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._at_rest.wait(), LAST_BATCHES)
         if self.standby is not None:
             await self.standby.stop()
         if self._sending:
@@ -259,7 +285,8 @@ class Worker:
     async def _beat(self) -> None:
         self.last_beat = time.monotonic()
         self._measure()
-        self.keeper.tend(self.live)
+        if not self._closing:
+            self.keeper.tend(self.live)
 
     # agents
 
@@ -267,57 +294,57 @@ class Worker:
         """Turn records of an input topic into events for the shards."""
         gate = asyncio.Semaphore(IN_FLIGHT)
         async for event in stream.noack().events():
-            await gate.acquire()
-            batch: Batch = event.value
-            begun = time.perf_counter()
-            decoded = self.decoder.decode(
-                batch.values(),
-                not_after=latest_plausible(),
-                ingested_at=[record.timestamp for record in batch.records],
-            )
-            messages = [(shard, pack(message)) for shard, message in split_events(decoded.batch, self.shards)]
-            self.metrics.observe_batch("decode", len(batch), time.perf_counter() - begun)
-            sent = []
-            for shard, value in messages:
-                sent.append(await self._send(self.settings.topics.exchange, value, partition=shard))
-            reasons: Counter[str] = Counter()
-            for bad in decoded.rejected:
-                record = batch.records[bad.index]
-                reasons[reason_class(bad.reason)] += 1
-                letter, where = dead_letter(record, bad.reason)
-                sent.append(await self._send(self.settings.topics.dead_letters, letter, **where))
-            kinds = Counter(decoded.batch.rows["kind"].tolist())
-            self.metrics.count_events({EVENT_TYPES[EventKind(kind) - 1]: n for kind, n in kinds.items()})
-            self.metrics.count_dead_letters(reasons)
-            batch.release()
-            self._ack_when_sent(event, sent, gate)
+            async with self._begun(gate):
+                batch: Batch = event.value
+                begun = time.perf_counter()
+                decoded = self.decoder.decode(
+                    batch.values(),
+                    not_after=latest_plausible(),
+                    ingested_at=[record.timestamp for record in batch.records],
+                )
+                messages = [(shard, pack(message)) for shard, message in split_events(decoded.batch, self.shards)]
+                self.metrics.observe_batch("decode", len(batch), time.perf_counter() - begun)
+                sent = []
+                for shard, value in messages:
+                    sent.append(await self._send(self.settings.topics.exchange, value, partition=shard))
+                reasons: Counter[str] = Counter()
+                for bad in decoded.rejected:
+                    record = batch.records[bad.index]
+                    reasons[reason_class(bad.reason)] += 1
+                    letter, where = dead_letter(record, bad.reason)
+                    sent.append(await self._send(self.settings.topics.dead_letters, letter, **where))
+                kinds = Counter(decoded.batch.rows["kind"].tolist())
+                self.metrics.count_events({EVENT_TYPES[EventKind(kind) - 1]: n for kind, n in kinds.items()})
+                self.metrics.count_dead_letters(reasons)
+                batch.release()
+                self._ack_when_sent(event, sent, gate)
             await asyncio.sleep(0)
 
     async def work(self, stream: Any) -> None:
         """Run the shards."""
         gate = asyncio.Semaphore(IN_FLIGHT)
         async for event in stream.noack().events():
-            await gate.acquire()
-            batch: Batch = event.value
-            shard = self.live.get(batch.partition)
-            # taken away while the batch waited, or to be read again: what came before it may be missing
-            if shard is None or not self.app.consumer.is_current(batch):
-                gate.release()
-                continue
-            silent_until = self._committed(batch.partition)
-            ticket = shard.sent.deliver(0, batch.last + 1)
-            sent: list[Awaitable[Any]] = []
-            breath = time.perf_counter()
-            for record in batch.records:
-                if record.offset >= shard.position:
-                    aloud = record.offset >= silent_until
-                    for topic, value, where in shard.take(record.value, record.offset, aloud=aloud):
-                        sent.append(await self._send(topic, value, **where))
-                if time.perf_counter() - breath > BREATH:
-                    await asyncio.sleep(0)
-                    breath = time.perf_counter()
-            batch.release()
-            self._ack_when_sent(event, sent, gate, functools.partial(shard.sent.ack, ticket))
+            async with self._begun(gate):
+                batch: Batch = event.value
+                shard = self.live.get(batch.partition)
+                # taken away while the batch waited, or to be read again: what came before it may be missing
+                if shard is None or not self.app.consumer.is_current(batch):
+                    gate.release()
+                    continue
+                silent_until = self._committed(batch.partition)
+                ticket = shard.sent.deliver(0, batch.last + 1)
+                sent: list[Awaitable[Any]] = []
+                breath = time.perf_counter()
+                for record in batch.records:
+                    if record.offset >= shard.position:
+                        aloud = record.offset >= silent_until
+                        for topic, value, where in shard.take(record.value, record.offset, aloud=aloud):
+                            sent.append(await self._send(topic, value, **where))
+                    if time.perf_counter() - breath > BREATH:
+                        await asyncio.sleep(0)
+                        breath = time.perf_counter()
+                batch.release()
+                self._ack_when_sent(event, sent, gate, functools.partial(shard.sent.ack, ticket))
             await asyncio.sleep(0)
 
     # sending

@@ -20,8 +20,12 @@ from tests.brokers import ApacheKafka
 __all__ = ["Cluster", "Member", "privileged"]
 
 PROGRAM = Path(sys.executable).with_name("kithwatch")
-HOST = "10.77.255.1"
-SPACE = "kithwatch-chaos"
+RUN = os.getpid()
+"""Two runs on one machine keep out of each other's networks."""
+NET = f"10.{64 + RUN % 128}"
+HOST = f"{NET}.255.1"
+SPACE = f"kithwatch-chaos-{RUN}"
+LINK = f"kw{RUN % 1_000_000}-"
 
 
 def privileged() -> bool:
@@ -46,7 +50,7 @@ class Member:
         self.number, self.settings, self.apart, self.extra = number, settings, apart, extra
         self.log = home / f"worker{number}.log"
         self.snapshots = home / "snapshots"
-        self.host = f"10.77.{number}.2" if apart else "127.0.0.1"
+        self.host = f"{NET}.{number}.2" if apart else "127.0.0.1"
         self.starts = 0
         self.down_until = 0.0
         self.process: subprocess.Popen[bytes] | None = None
@@ -128,16 +132,16 @@ class Cluster:
         do("ip", "address", "add", f"{HOST}/32", "dev", "lo", must=False)
         for n in range(workers):
             do("ip", "netns", "delete", f"{SPACE}-{n}", must=False)
-            do("ip", "link", "delete", f"kwc{n}", must=False)
+            do("ip", "link", "delete", f"{LINK}{n}", must=False)
             do("ip", "netns", "add", f"{SPACE}-{n}")
-            do("ip", "link", "add", f"kwc{n}", "type", "veth", "peer", "name", "eth0", "netns", f"{SPACE}-{n}")
-            do("ip", "address", "add", f"10.77.{n}.1/24", "dev", f"kwc{n}")
-            do("ip", "link", "set", f"kwc{n}", "up")
+            do("ip", "link", "add", f"{LINK}{n}", "type", "veth", "peer", "name", "eth0", "netns", f"{SPACE}-{n}")
+            do("ip", "address", "add", f"{NET}.{n}.1/24", "dev", f"{LINK}{n}")
+            do("ip", "link", "set", f"{LINK}{n}", "up")
             inside = ("ip", "-n", f"{SPACE}-{n}")
-            do(*inside, "address", "add", f"10.77.{n}.2/24", "dev", "eth0")
+            do(*inside, "address", "add", f"{NET}.{n}.2/24", "dev", "eth0")
             do(*inside, "link", "set", "eth0", "up")
             do(*inside, "link", "set", "lo", "up")
-            do(*inside, "route", "add", "default", "via", f"10.77.{n}.1")
+            do(*inside, "route", "add", "default", "via", f"{NET}.{n}.1")
 
     def cut(self, member: Member) -> None:
         """Cut a worker off."""
@@ -146,7 +150,7 @@ class Cluster:
     def mend(self, member: Member) -> None:
         """Let it reach the brokers again."""
         do("ip", "-n", member.space, "link", "set", "eth0", "up")
-        do("ip", "-n", member.space, "route", "add", "default", "via", f"10.77.{member.number}.1", must=False)
+        do("ip", "-n", member.space, "route", "add", "default", "via", f"{NET}.{member.number}.1", must=False)
 
     def tend(self) -> None:
         """Start whoever is gone and not to stay away."""
@@ -197,5 +201,5 @@ class Cluster:
             do("umount", "-l", str(self.snapshots), must=False)
             for n in range(len(self.members)):
                 do("ip", "netns", "delete", f"{SPACE}-{n}", must=False)
-                do("ip", "link", "delete", f"kwc{n}", must=False)
+                do("ip", "link", "delete", f"{LINK}{n}", must=False)
             do("ip", "address", "del", f"{HOST}/32", "dev", "lo", must=False)

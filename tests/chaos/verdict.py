@@ -59,6 +59,7 @@ def judge(settings: KafkaSettings, policy: Policy, sent: int, store: SnapshotSto
     got: list[dict[int, list[bytes]]] = [{} for _ in range(shards)]
     ids: list[Any] = []
     flags: list[bytes] = []
+    contexts: set[bytes] = set()
     for index in range(shards):
         shard = LiveShard(index, shards, policy, 0, settings.topics, metrics)
         highest: dict[int, tuple[int, int]] = {}
@@ -79,6 +80,8 @@ def judge(settings: KafkaSettings, policy: Policy, sent: int, store: SnapshotSto
                     due[where["partition"]].setdefault(index, []).append(out)
                 elif topic == settings.topics.flags:
                     flags.append(out)
+                else:
+                    contexts.add(out)
         verdict.counted += shard.node.shard.counter(Var.N_EVENTS)
         found = store.list(index, shards)
         if not found or found[0].position != len(logs[index]):
@@ -100,4 +103,7 @@ def judge(settings: KafkaSettings, policy: Policy, sent: int, store: SnapshotSto
     told = [value for values in read_all(settings, settings.topics.flags).values() for value in values]
     verdict.records, verdict.flags = len(told), len(newest(told))
     verdict.wrong += flags_wrong(told, flags)
+    shown = {value for values in read_all(settings, settings.topics.contexts).values() for value in values}
+    if shown != contexts:
+        verdict.wrong.append("contexts of flagged accounts are not those of an uninterrupted reading")
     return verdict

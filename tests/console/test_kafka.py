@@ -20,6 +20,7 @@ from console.service import Service
 from console.tables import cases, flags, offsets, outbox, refused
 from streams.dispositions import Disposition
 from streams.flags import encode_flag
+from streams.settings import KafkaSettings
 from tests.brokers import Broker
 from tests.console.build import flag, person, service_of
 
@@ -69,7 +70,8 @@ def own(database_url: str) -> Iterator[Service]:
 
 
 def reader(service: Service, broker: Broker, topic: str, take: Any = None) -> Reader:
-    made = Reader(service.database, [broker.bootstrap], [topic], take or take_flags(service), clock=service.clock)
+    client = KafkaSettings(bootstrap=broker.bootstrap).client
+    made = Reader(service.database, client, [topic], take or take_flags(service), clock=service.clock)
     made.start()
     return made
 
@@ -144,7 +146,7 @@ def test_a_decision_arrives_once_and_leaves_no_account_id_behind(
     with own.database.writing() as connection:
         own.ingest.take(connection, [flag("u1")], own.clock())
     rita = person(own)
-    publisher = Publisher(own.database, [broker.bootstrap], there, clock=own.clock)
+    publisher = Publisher(own.database, KafkaSettings(bootstrap=broker.bootstrap).client, there, clock=own.clock)
     publisher.start()
     with own.database.writing() as connection:
         choice = Choice(action="dismiss", reason="known_role", policy="none")

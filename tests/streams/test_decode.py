@@ -235,3 +235,10 @@ def test_a_record_cannot_borrow_from_the_next(tail: bytes) -> None:
         values = [HEAD[:cut], HEAD[cut:] + b"}" + tail, b"", tail]
         if cut % 7 == len(tail) % 7:
             assert plain(EventDecoder(7).decode(values, not_after=NOW)) == plain(one_by_one(values))
+
+
+@pytest.mark.slow
+def test_mutations_of_records_are_read_as_msgspec_does_for_a_while() -> None:
+    from tests.streams.fuzz import fuzz  # which takes its parts from here
+
+    assert fuzz(seconds=10.0, seed=2) > 0

@@ -152,6 +152,31 @@ def test_a_snapshot_of_another_topic_is_set_aside(place: Place, tmp_path: Path) 
     assert [path.suffix for path in elsewhere.iterdir()].count(".other-log") == 1
 
 
+def test_told_to_stop_amid_a_backlog_it_ends_what_it_has_begun_and_no_more(place: Place, tmp_path: Path) -> None:  # noqa: F811
+    settings = place(1)
+    ensure_topics(settings, input_partitions=3)
+    lines = demo_lines()
+    records = [(settings.topics.messages, line) for _, line in lines]
+    folder = tmp_path / "snapshots"
+    send(settings, records)
+    stops = 0
+    while stops < 4:
+        with running(settings, tmp_path / "log", "--snapshots", str(folder)) as worker:
+            done = (snapshots_of(settings, folder) or [None])[0]
+            wait_for(lambda: worker.ready()[0] or taken(worker) > 0, "not at work")
+            worker.stop()  # as soon as it has begun, with status 0
+            stops += 1
+            found = snapshots_of(settings, folder)
+            assert not done or found[0].position >= done.position
+    with running(settings, tmp_path / "log", "--snapshots", str(folder)) as worker:
+        run, _ = replayed(lines)
+        wait_for(lambda: worker.metric("kithwatch_shard_contacts") == run.shard.contacts, "contacts are missing")
+        worker.stop()
+    log = (tmp_path / "log").read_text()
+    assert "The worker stops" not in log
+    assert "No snapshot of shard" not in log
+
+
 def test_a_standby_goes_on_from_its_replica(place: Place, tmp_path: Path) -> None:  # noqa: F811
     if not wants_apache_kafka():
         pytest.skip("the embedded broker never takes over from a killed member")

@@ -20,10 +20,16 @@ from cryptography.x509.oid import NameOID
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
+from console.decisions import Choice, decide
+from console.server import Server
+from console.tables import cases
 from streams.broker import free_port
+from streams.flags import encode_flag
 from streams.settings import KafkaSettings, TopicNames
 from streams.topics import ensure_topics
 from tests.brokers import ApacheKafka, have_apache_kafka
+from tests.console.build import flag, person, service_of
+from tests.console.test_kafka import count
 from tests.streams.test_pipeline import wait_for
 from tests.streams.test_worker import PROGRAM, demo_lines, running
 
@@ -101,16 +107,18 @@ def secure(authority: dict[str, Path]) -> Iterator[dict[str, str]]:
         "super.users": "User:ANONYMOUS",  # the test itself, and the broker's own; it comes by the open door
         **tls,
     }
-    users = [f"SCRAM-SHA-512=[name={name},password=secret-{name}]" for name in ("worker", "stranger")]
+    users = [f"SCRAM-SHA-512=[name={name},password=secret-{name}]" for name in ("worker", "console", "stranger")]
     options = tuple(part for user in users for part in ("--add-scram", user))
     with ApacheKafka(extra=extra, format_options=options) as broker:
         yield {"open": broker.bootstrap, "sasl": f"127.0.0.1:{sasl}", "mutual": f"127.0.0.1:{mutual}"}
 
 
-def documented_rights(names: TopicNames, group: str) -> list[tuple[ResourceType, str, ACLOperation]]:
-    """Read the table of a worker's rights in docs/operations.md."""
-    rows = re.findall(r"^\| (topic|group) `([^`]+)`(?:, `([^`]+)`)?(?:, `([^`]+)`)? \| ([A-Za-z, ]+) \|", PAGE, re.M)
-    assert len(rows) == 5, rows
+def documented_rights(whose: str, names: TopicNames, group: str) -> list[tuple[ResourceType, str, ACLOperation]]:
+    """Read the table of the rights of a worker, or of the console, in docs/operations.md."""
+    worker, console = PAGE.split("A worker needs these rights", 1)[1].split("The console needs these", 1)
+    table = {"worker": worker, "console": console}[whose]
+    rows = re.findall(r"^\| (topic|group) `([^`]+)`(?:, `([^`]+)`)?(?:, `([^`]+)`)? \| ([A-Za-z, ]+) \|", table, re.M)
+    assert len(rows) == {"worker": 5, "console": 3}[whose], rows
     usual = {getattr(TopicNames(), field): getattr(names, field) for field in TopicNames.__struct_fields__}
     return [
         (ResourceType[kind.upper()], usual.get(name, group), ACLOperation[operation.strip().upper()])
@@ -155,7 +163,7 @@ def test_a_worker_needs_no_more_rights_than_documented(
     allow(
         secure["open"],
         {"sasl": "worker", "mutual": "CN=kithwatch"}[door],
-        documented_rights(settings.topics, settings.group),
+        documented_rights("worker", settings.topics, settings.group),
     )
     if door == "sasl":
         (tmp_path / "password").write_text("secret-worker\n")
@@ -216,3 +224,33 @@ def test_who_may_not_come_in_is_told_in_a_line(
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert why in done.stderr
     assert given["password"] not in done.stderr
+
+
+def test_the_console_signs_in_and_needs_no_more_rights_than_documented(
+    secure: dict[str, str], authority: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = place(secure, monkeypatch, "console").topics
+    allow(secure["open"], "console", documented_rights("console", names, "none"))
+    sign_in(monkeypatch, ca=str(authority["ca"]), protocol="sasl_ssl", username="console", password="secret-console")
+    service = service_of(f"sqlite:///{tmp_path / 'console.db'}")
+    server = Server(service, KafkaSettings.from_env(bootstrap=secure["sasl"]), host="127.0.0.1", port=0, follow=True)
+    sender = KafkaProducer(bootstrap_servers=secure["open"])
+    told = KafkaConsumer(names.dispositions, bootstrap_servers=secure["open"], auto_offset_reset="earliest")
+    for thread in server.threads:
+        thread.start()
+    try:
+        sender.send(names.flags, encode_flag(flag("u1")))
+        sender.flush()
+        wait_for(lambda: count(service, cases) == 1, "no case was opened")
+        rita = person(service)
+        with service.database.writing() as connection:
+            choice = Choice(action="dismiss", reason="known_role", policy="none")
+            decide(connection, service.keys, rita, 1, choice, now=service.clock())
+        wait_for(lambda: bool(told.poll(timeout_ms=500)), "the decision was not told")
+        wait_for(lambda: not any(thread.problem for thread in server.threads), "something keeps it from its work")
+    finally:
+        for thread in server.threads:
+            thread.stop()
+        service.database.close()
+        sender.close()
+        told.close()
