@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.age_impostor import AgeImpostor
 from detectors.association import Association
 from detectors.cold_messaging import ColdMessaging
-from detectors.counterfactual import account_for
-from detectors.detector import Case, Detector
+from detectors.counterfactual import Account, account_for
+from detectors.detector import Case, Detector, Story
 from detectors.episodes import FlagRecord, Ledger, News, flag_id, score_of
 from detectors.evidence import DETECTORS, MEMBER, add_up
 from detectors.experience import GROUPS
@@ -25,9 +26,11 @@ from detectors.rejected_outreach import RejectedOutreach
 from detectors.reported_by_minors import ReportedByMinors
 from detectors.scattered_targets import ScatteredTargets
 from detectors.table import VOUCHED_LIMIT
+from detectors.victim_exposure import NAME as EXPOSURE
+from detectors.victim_exposure import Exposure
 from graph.batch import EventBatch, EventKind
 from graph.shard import Rows, Shard, Tick
-from graph.state import DAY, WINDOWS, Var
+from graph.state import DAY, EXPOSED, WINDOWS, Var
 from graph.views import evidence
 
 __all__ = ["ALL_DETECTORS", "Engine"]
@@ -39,7 +42,21 @@ _KINDS: Final[tuple[type[Detector], ...]] = (
     *(GroomingProgression, ReportedByMinors, Lockstep, Association, AgeImpostor),
 )
 ALL_DETECTORS: Final[dict[str, Detector]] = {kind.name: kind() for kind in _KINDS}
-"""Every detector, by name."""
+"""Every detector whose evidence is part of an account's sum, by name."""
+
+
+class Finding(NamedTuple):
+    """What the ledger is told of one row, and where its evidence stands."""
+
+    position: int  # row in the table
+    account: int  # hash
+    detector: str
+    time: int
+    level: int
+    score: float
+    nats: float
+    shadow: bool
+    judged: int  # row in what was judged; -1 for a minor at risk
 
 
 class Engine:
@@ -54,13 +71,14 @@ class Engine:
         Flags whose time lies before this (epoch ms) are not sent.
     """
 
-    STATE: ClassVar = ("judge", "ledger")
+    STATE: ClassVar = ("judge", "exposure", "ledger")
 
     def __init__(self, shard: Shard, policy: Policy, raise_after: int = 0) -> None:
         self.shard = shard
         self.policy = policy
         self.version = policy.version
         self.judge = Judge(policy, shard.settings.answer_time)
+        self.exposure = Exposure(policy)
         self.ledger = Ledger(policy, raise_after)
         settings = [policy.detectors.named(name) for name in DETECTORS]
         self._live = np.array([s.enabled and not s.shadow for s in settings])
@@ -81,52 +99,92 @@ class Engine:
     def detect(self, rows: Rows) -> Iterator[FlagRecord]:
         """Judge rows and yield the flags they lead to, in the order of rows."""
         table = rows.table
-        judged = self.judge.judge(table)
+        at_risk = np.flatnonzero(table["what"] == EXPOSED)
+        if len(at_risk):  # they are judged apart
+            place = np.flatnonzero(table["what"] != EXPOSED)
+            judged = self.judge.judge(table[place])
+            found = [f._replace(position=int(place[f.judged])) for f in self._suspects(table[place], judged)]
+            found = sorted([*found, *self._exposed(table, at_risk)], key=lambda f: f.position)
+        else:
+            judged = self.judge.judge(table)
+            found = self._suspects(table, judged)
+        for f in found:
+            news = self.ledger.note(*f[1:8])
+            if news is not None:
+                row = table[f.position]
+                yield self._flag(row, judged, f, news) if f.judged >= 0 else self._protect(row, f, news)
         erased = table["kind"] == EventKind.ACCOUNT_DELETED
-        hits = np.flatnonzero(((judged.level >= 0) | (judged.trial >= 0).any(axis=1)) & ~erased)
-        if len(hits):
-            own = np.empty((len(hits), len(DETECTORS)))
-            add_up(judged.nats, hits, MEMBER, own)
-            speak = self._live & (own >= self.policy.evidence.speak)
-            leader = np.where(self._live, own, -np.inf).argmax(axis=1)
-            speak[np.arange(len(hits)), leader] = self._live[leader]
-            speak &= (judged.level[hits] >= 0)[:, None]
-            vouched = judged.limit[hits] == VOUCHED_LIMIT
-            if vouched.any():  # the one limit that flags whatever the evidence, and then it alone speaks
-                lines = np.array([self.judge.line(group) for group in range(GROUPS)])
-                speak[vouched & (judged.total[hits] < lines[judged.cohort[hits] // 4])] = False
-                speak[vouched, DETECTORS.index(MinorTargeting.name)] = True
-            speak |= (judged.trial[hits] >= 0) & (own >= self.policy.evidence.speak)
-            half = self.policy.evidence.score_half
-            i, d = np.nonzero(speak)
-            at, shadow = hits[i], self._shadow[d]
-            nats = judged.total[at] + np.where(shadow, own[i, d], 0.0)
-            level = np.where(shadow, judged.trial[at, d], judged.level[at])
-            findings = (at, table["hash"][at], d, table["time"][at], level, score_of(nats, half), nats, shadow)
-            for at_, account, d_, *found in zip(*(column.tolist() for column in findings), strict=True):
-                news = self.ledger.note(account, DETECTORS[d_], *found)
-                if news is not None:
-                    yield self._flag(table[at_], judged, at_, DETECTORS[d_], found[3], news)
         if erased.any():
             self.judge.forget(table["account"][erased].astype(np.uint32))
             for key in table["hash"][erased].tolist():
                 self.ledger.forget(key)
 
-    def _flag(self, row: np.void, judged: Judged, i: int, name: str, nats: float, news: News) -> FlagRecord:
+    def _suspects(self, table: NDArray[np.void], judged: Judged) -> list[Finding]:
+        """Return what is found of accounts under suspicion, in the order of rows."""
+        erased = table["kind"] == EventKind.ACCOUNT_DELETED
+        hits = np.flatnonzero(((judged.level >= 0) | (judged.trial >= 0).any(axis=1)) & ~erased)
+        if not len(hits):
+            return []
+        own = np.empty((len(hits), len(DETECTORS)))
+        add_up(judged.nats, hits, MEMBER, own)
+        speak = self._live & (own >= self.policy.evidence.speak)
+        leader = np.where(self._live, own, -np.inf).argmax(axis=1)
+        speak[np.arange(len(hits)), leader] = self._live[leader]
+        speak &= (judged.level[hits] >= 0)[:, None]
+        vouched = judged.limit[hits] == VOUCHED_LIMIT
+        if vouched.any():  # the one limit that flags whatever the evidence, and then it alone speaks
+            lines = np.array([self.judge.line(group) for group in range(GROUPS)])
+            speak[vouched & (judged.total[hits] < lines[judged.cohort[hits] // 4])] = False
+            speak[vouched, DETECTORS.index(MinorTargeting.name)] = True
+        speak |= (judged.trial[hits] >= 0) & (own >= self.policy.evidence.speak)
+        i, d = np.nonzero(speak)
+        at, shadow = hits[i], self._shadow[d]
+        nats = judged.total[at] + np.where(shadow, own[i, d], 0.0)
+        level = np.where(shadow, judged.trial[at, d], judged.level[at])
+        names = [DETECTORS[each] for each in d.tolist()]
+        score = score_of(nats, self.policy.evidence.score_half)
+        before = (column.tolist() for column in (at, table["hash"][at]))
+        after = (column.tolist() for column in (table["time"][at], level, score, nats, shadow, at))
+        return [Finding(*each) for each in zip(*before, names, *after, strict=True)]
+
+    def _exposed(self, table: NDArray[np.void], at_risk: NDArray[np.int64]) -> list[Finding]:
+        """Return what is found of minors for whom suspects reach."""
+        found = []
+        for i in at_risk.tolist():
+            row = table[i]
+            level, nats = self.exposure.judge(row)
+            if level >= 0:
+                score = float(score_of(np.array(nats), self.policy.evidence.score_half))
+                shadow = self.exposure.shadow
+                found.append(Finding(i, int(row["hash"]), EXPOSURE, int(row["time"]), level, score, nats, shadow, -1))
+        return found
+
+    def _flag(self, row: np.void, judged: Judged, f: Finding, news: News) -> FlagRecord:
         """Return the flag of a row, with everything that a reviewer is told."""
+        i, name = f.judged, f.detector
         case = Case(row, int(judged.cohort[i]), judged.sums[i], judged.cusum[i], judged.nats[i], self.judge.reference)
         story = ALL_DETECTORS[name].explain(case)
-        why = account_for(case, name, nats, self.judge, self.policy, int(judged.limit[i]))
+        why = account_for(case, name, f.nats, self.judge, self.policy, int(judged.limit[i]))
+        return self._record(row, f, news, "actor", story, why)
+
+    def _protect(self, row: np.void, f: Finding, news: News) -> FlagRecord:
+        """Return the flag of a minor who may need protection."""
+        return self._record(row, f, news, "target", self.exposure.explain(row), self.exposure.account_for(row, f.nats))
+
+    def _record(self, row: np.void, f: Finding, news: News, role: str, story: Story, why: Account) -> FlagRecord:
         account_id, time = self.shard.name(int(row["account"])), int(row["time"])
-        # texts of contacts that leave the 7 d window before the next tick may already be gone
-        since = max(time - story.length, self.shard.next_tick - WINDOWS["7d"])
-        targets, events = evidence(self.shard, int(row["pair"]), since=since, mask=story.mask, limit=EVIDENCE)
+        targets: list[str] = []
+        events: list[str] = []
+        if story.mask:
+            # texts of contacts that leave the 7 d window before the next tick may already be gone
+            since = max(time - story.length, self.shard.next_tick - WINDOWS["7d"])
+            targets, events = evidence(self.shard, int(row["pair"]), since=since, mask=story.mask, limit=EVIDENCE)
         return FlagRecord(
             type=news.type,
-            flag_id=flag_id(account_id, name, news.started),
+            flag_id=flag_id(account_id, f.detector, news.started),
             account_id=account_id,
-            role="actor",
-            detector=name,
+            role=role,
+            detector=f.detector,
             severity=SEVERITIES[news.level],
             score=round(news.score, 4),
             raised_at=news.raised_at,
@@ -149,6 +207,7 @@ class Engine:
         state = self.shard.state
         self.ledger.active = int(state.vars[Var.ACTIVITY])
         self.shard.set_suspicion(*self.judge.suspects())
+        self.exposure.learn(self.shard)
         self.judge.learn(time, state.accounts)
         if time % DAY == 0:
             self.ledger.close_stale(time)

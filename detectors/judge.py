@@ -135,7 +135,7 @@ class Judge:
         self.odds = np.ones(len(FAMILIES))
         self.counts = np.zeros(len(FAMILIES))
         for f, family in enumerate(FAMILIES):
-            settings = policy.detectors.named(family.detector)
+            settings = policy.detectors.summed(family.detector)
             self.odds[f] = settings.odds[family.name]
             self.counts[f] = settings.enabled and not settings.shadow
         named = [policy.detectors.named(name) for name in DETECTORS]
@@ -185,14 +185,15 @@ class Judge:
         return level, limit
 
     def suspects(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-        """Return the accounts judged since the last day ended, by row, and 1 for those under suspicion, 0 for others.
+        """Return the accounts judged since the last day ended, by row, and how far each is under suspicion.
 
-        Under suspicion is whose evidence reached the line of `low`.
+        Under suspicion (1) is whose evidence reached the line of `low`, under strong suspicion (2) that of `medium`,
+        and so on; others are not (0).
         """
         e = self.experience
         accounts = e.noted()
-        lines = np.array([self.line(group) for group in range(GROUPS)])
-        values = (e.peaks[accounts] >= lines[e.groups[accounts]]).astype(np.uint8)
+        lines = np.array([[e.needed(group, line) for group in range(GROUPS)] for line in self.lines.tolist()])
+        values = (e.peaks[accounts] >= lines[:, e.groups[accounts]]).sum(axis=0).astype(np.uint8)
         return accounts.astype(np.uint32), values
 
     def line(self, group: int) -> float:

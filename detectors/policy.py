@@ -98,11 +98,16 @@ MOST_ODDS: Final = 1000
 Odds = Annotated[float, msgspec.Meta(gt=0.0, le=MOST_ODDS)]
 
 
-class DetectorPolicy(_Part, frozen=True):
-    """Settings that every detector has."""
+class Switches(_Part, frozen=True):
+    """Whether a detector runs, and whether on trial."""
 
     enabled: bool
     shadow: bool
+
+
+class DetectorPolicy(Switches, frozen=True):
+    """Settings that every detector has whose evidence is part of the sum."""
+
     odds: dict[str, Odds]
 
 
@@ -122,6 +127,12 @@ class MinorTargeting(DetectorPolicy, frozen=True):
     exempt_limit_7d: Count
 
 
+class VictimExposure(Switches, frozen=True):
+    """Settings of `victim_exposure`."""
+
+    suspects: Annotated[int, msgspec.Meta(ge=1, le=8)]
+
+
 class Detectors(_Part, frozen=True):
     """Settings of each detector."""
 
@@ -135,9 +146,15 @@ class Detectors(_Part, frozen=True):
     lockstep: DetectorPolicy
     association: DetectorPolicy
     age_impostor: DetectorPolicy
+    victim_exposure: VictimExposure
 
-    def named(self, name: str) -> DetectorPolicy:
+    def named(self, name: str) -> Switches:
         """Return the settings of a detector."""
+        settings: Switches = getattr(self, name)
+        return settings
+
+    def summed(self, name: str) -> DetectorPolicy:
+        """Return the settings of a detector whose evidence is part of the sum."""
         settings: DetectorPolicy = getattr(self, name)
         return settings
 
@@ -201,7 +218,7 @@ def _default_document() -> dict[str, Any]:
 def _check_odds(detectors: dict[str, dict[str, Any]]) -> None:
     """Refuse odds that are no number from 1 up: lower ones would turn the evidence of a family round."""
     for name, settings in detectors.items():
-        for family, odds in settings["odds"].items():
+        for family, odds in settings.get("odds", {}).items():
             least = 0.01 if family == "minor_sum" else 1.0  # how much a nat of the test counts
             if type(odds) not in (int, float) or not least <= odds <= MOST_ODDS:
                 raise PolicyError(f"detectors.{name}.odds.{family}: expected a number from {least:g} to {MOST_ODDS}")

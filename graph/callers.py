@@ -12,6 +12,10 @@ says too much, and what it lacks is at most a ninth (`SLOTS` + 1) of all that wa
 targets wear one another out, and who shares more than that share of the targets stays. Once a week, at an hour of its
 own, all counts of an account are halved. A table goes with the account's last contact.
 
+**Exposure**: when a stranger under suspicion calls on a minor, the minor has a row of features of its own at its shard
+(`EXPOSED`), with how many called on it of late, and how many of these were under suspicion. It is about a child who may
+need protection, and is judged apart from all others.
+
 Accounts stand in both by the lower half of their hash, since they may be another shard's. Of an account that is deleted
 nothing is left after the next tick.
 """
@@ -26,12 +30,16 @@ from graph.jit import njit
 from graph.state import DAY, LIVE, NIL, SLOTS, Var
 
 __all__ = [
-    *("call", "drop_callers", "drop_ties", "forget_erased", "half", "halvings", "meet", "note_erased"),
-    *("forget_callers", "sweep", "tied"),
+    *("call", "count_calls", "drop_callers", "drop_ties", "exposes", "forget_callers", "forget_erased"),
+    *("half", "halvings", "meet", "note_erased", "sweep", "tied"),
 ]
 
 WEEK: Final = 7 * DAY
 MOST: Final = 0xFFFF
+STRONG: Final = 2
+"""Suspicion from which on it counts as strong."""
+CROWD: Final = 3
+"""Suspects who call on one minor from which on that is not ordinary, whatever else is."""
 SHARED: Final = 3
 """Targets shared with another actor from which on it counts as a sharer."""
 
@@ -65,8 +73,8 @@ def call(s: Any, target: int, key: Any, time: int, suspicion: int, enter: bool, 
     -------
     n : int
         How many were found.
-    suspects : int
-        How many of them were under suspicion when they called.
+    suspects, strong : int
+        How many of them were under suspicion when they called, and under strong suspicion.
     again : bool
         The actor has called on the target before, in that time.
     """
@@ -76,6 +84,7 @@ def call(s: Any, target: int, key: Any, time: int, suspicion: int, enter: bool, 
     b = np.int64(account.callers)
     n = 0
     suspects = 0
+    strong = 0
     again = False
     last = SLOTS - 1
     if b != NIL:
@@ -92,8 +101,9 @@ def call(s: Any, target: int, key: Any, time: int, suspicion: int, enter: bool, 
                 found[n] = other
                 n += 1
                 suspects += block.suspicion[i] > 0
+                strong += block.suspicion[i] >= STRONG
     if not enter:
-        return n, suspects, again
+        return n, suspects, strong, again
     if b == NIL:
         b = s.vars[Var.CALLERS_FREE]
         if b == NIL:
@@ -113,7 +123,39 @@ def call(s: Any, target: int, key: Any, time: int, suspicion: int, enter: bool, 
     block.actor[0] = me
     block.at[0] = time // 1000
     block.suspicion[0] = suspicion
-    return n, suspects, again
+    return n, suspects, strong, again
+
+
+@njit
+def exposes(suspicion: int, stranger: bool, age: int) -> Any:
+    """Tell whether a call is one that the target is to be protected from: a suspect's, as a stranger, on a minor."""
+    return suspicion > 0 and stranger and 0 < age <= 3
+
+
+@njit
+def count_calls(s: Any) -> Any:
+    """Return how many calls on minors count now, how many by suspects, and how many under strong suspicion.
+
+    Those on a minor for whom `CROWD` suspects and more reach are left out: they are not what is ordinary.
+    """
+    since = (s.vars[Var.CLOCK] - WEEK) // 1000
+    calls, suspects, strong = 0, 0, 0
+    for b in range(s.vars[Var.CALLERS_TOP]):
+        block = s.callers[b]
+        target = np.int64(block.target)
+        if target >= s.vars[Var.ACCOUNTS_TOP] or s.accounts[target].callers != b or not 0 < s.accounts[target].age <= 3:
+            continue
+        some, more, most = 0, 0, 0
+        for i in range(SLOTS):
+            if block.actor[i] != 0 and block.at[i] > since:
+                some += 1
+                more += block.suspicion[i] > 0
+                most += block.suspicion[i] >= STRONG
+        if more < CROWD:
+            calls += some
+            suspects += more
+            strong += most
+    return calls, suspects, strong
 
 
 @njit

@@ -8,7 +8,7 @@ import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
-from graph.callers import call, meet
+from graph.callers import call, exposes, meet
 from graph.clock import LATE, WITNESSES, has_to_stop, is_known, keep_time, landing, remember
 from graph.contacts import (
     BIT_REPLIED,
@@ -30,7 +30,7 @@ from graph.friends import befriend, draw_friends, pool_need, unfriend
 from graph.jit import inlined, njit
 from graph.pairs import find_pair
 from graph.prefetch import look_ahead
-from graph.rows import ROOM, pass_time, renew_in_rows, write_row
+from graph.rows import ROOM, pass_time, renew_in_rows, write_exposed, write_row
 from graph.state import ACCEPTED, CONTACT, FIRST, NIL, OUTCOME, SIGNED, Var
 
 __all__ = ["DONE", "FLUSH", "POOL_FULL", "TICK", "process_events", "update_facts"]
@@ -129,9 +129,12 @@ def process_contact(
     age = np.int64(s.accounts[b].age)
     assess_contact(s, p, text, e.event_at, e.event_len, stranger, answered, links, m, age)
     s.vars[Var.N_FIRST] += 1
-    others, suspects, again = call(s, b, e.actor, time, np.int64(s.accounts[a].suspicion), stranger, common)
+    suspicion = np.int64(s.accounts[a].suspicion)
+    others, suspects, strong, again = call(s, b, e.actor, time, suspicion, stranger, common)
     if stranger and not again:
         meet(s, np.int64(s.pairs[p].activity), common, 0, others)
+    if exposes(suspicion, stranger, age):  # then there was no row of an answer above: two at most
+        n = write_exposed(s, out, n, b, time, i, e.kind, e.ingested_at, suspicion, others, suspects, strong)
     write_row(s, out, n, a, p, time, i, e.kind, e.ingested_at, FIRST)
     out[n].mutual = mutual
     out[n].callers = others

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graph.accounts import find_account, intern_account, learn_age
-from graph.callers import call, note_erased
+from graph.callers import call, exposes, note_erased
 from graph.contacts import BIT_REPLIED, answer, erase_account, note_outcome, resolve_contact
 from graph.exchange import (
     ACCOUNT_DELETED,
@@ -28,7 +28,7 @@ from graph.exchange import (
 from graph.friends import add_friend, common_friends, is_friend, pool_need, remove_friend, scaled, shift_triangles
 from graph.jit import copy, njit
 from graph.local import DONE, FLUSH, POOL_FULL, TICK
-from graph.rows import ROOM, write_row
+from graph.rows import ROOM, write_exposed, write_row
 from graph.state import NIL, OUTCOME, SLOTS, Var
 
 __all__ = ["resolve_rows"]
@@ -146,7 +146,10 @@ def resolve_rows(
             if ask.friend == FRIENDS_SINCE:
                 friend = False
             stranger = not friend and not before and reverse == NIL and mutual == 0
-            others, suspects, again = call(s, b, ask.actor, time, np.int64(ask.suspicion), stranger, common)
+            suspicion = np.int64(ask.suspicion)
+            others, suspects, strong, again = call(s, b, ask.actor, time, suspicion, stranger, common)
+            if exposes(suspicion, stranger, np.int64(s.accounts[b].age)):
+                n = write_exposed(s, out, n, b, time, i, kind, ask.ingested_at, suspicion, others, suspects, strong)
             replies[r] = ask
             replies[r].callers = others
             replies[r].suspects = suspects

@@ -14,11 +14,11 @@ import numpy as np
 from graph.batch import NO_TIME
 from graph.buckets import FIRST_7D
 from graph.calendar import advance
-from graph.callers import tied
+from graph.callers import STRONG, tied
 from graph.jit import inlined, njit
-from graph.state import ALL_SIGNS, FIRST, IGNORED, NIL, PENDING, SIGN_BITS, SILENCE, Var
+from graph.state import ALL_SIGNS, EXPOSED, FIRST, IGNORED, NIL, PENDING, SIGN_BITS, SILENCE, Var
 
-__all__ = ["ROOM", "pass_time", "renew_in_rows", "write_row"]
+__all__ = ["ROOM", "pass_time", "renew_in_rows", "write_exposed", "write_row"]
 
 ROOM: Final = 2
 """Rows that one event leads to at most, silences on the way to it aside."""
@@ -58,6 +58,7 @@ def write_row(
     r.mutual = -1
     r.callers = 0
     r.suspects = 0
+    r.strong = 0
     r.roles = account.roles
     r.kind = kind
     r.age = account.age
@@ -76,6 +77,32 @@ def write_row(
         r.messages = pair.signs >> SIGN_BITS
         r.target_age = s.accounts[pair.target].age
     r.new_signs = r.signs if what == FIRST else 0
+
+
+@njit
+def write_exposed(
+    s: Any,
+    out: Any,
+    n: int,
+    row: int,
+    time: int,
+    source: int,
+    kind: int,
+    ingested_at: int,
+    suspicion: int,
+    others: int,
+    suspects: int,
+    strong: int,
+) -> Any:
+    """Write the row of a minor whom a suspect, as a stranger, has called on; return the rows now in `out`.
+
+    `others`, `suspects` and `strong` are as `graph.callers.call` returned them; the row counts the caller too.
+    """
+    write_row(s, out, n, row, NIL, time, source, kind, ingested_at, EXPOSED)
+    out[n].callers = others + 1
+    out[n].suspects = suspects + 1
+    out[n].strong = strong + (1 if suspicion >= STRONG else 0)
+    return n + 1
 
 
 @njit

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     *("ACCOUNT", "COLUMNS", "FEATURES", "NIL", "PAIR", "STRANGER_BITS", "WINDOWS", "State", "Var"),
-    *("FIRST", "OUTCOME", "SIGNED", "SILENCE"),
+    *("EXPOSED", "FIRST", "OUTCOME", "SIGNED", "SILENCE"),
 ]
 
 NIL: Final = 0xFFFFFFFF
@@ -197,6 +197,9 @@ OUTCOME: Final = 0  # an answer to a contact, or that the account is erased
 FIRST: Final = 1  # a first contact by the account
 SILENCE: Final = 2  # a contact that nobody has answered within the answer time
 SIGNED: Final = 3  # a message of a known pair that showed signs which the pair had not shown before
+EXPOSED: Final = (
+    4  # a first contact by a stranger under suspicion with a minor, whom the row is about: see `graph.callers`
+)
 
 FEATURES: Final = np.dtype(
     [
@@ -219,11 +222,12 @@ FEATURES: Final = np.dtype(
         ("kind", "u1"),  # EventKind of the event; 0 in the row of a silence
         ("age", "u1"),
         ("target_age", "u1"),  # as the account's shard knows it
-        ("what", "u1"),  # OUTCOME, FIRST, SILENCE or SIGNED
+        ("what", "u1"),  # OUTCOME, FIRST, SILENCE, SIGNED or EXPOSED
         ("messages", "u1"),  # the account's to this target so far, MOST_MESSAGES at most
         # others who reach for the same targets (see `graph.callers`)
         ("callers", "u1"),  # first contact: others who called on the target in the last 7 days, SLOTS at most
-        ("suspects", "u1"),  # ... of whom were under suspicion
+        ("suspects", "u1"),  # ... of whom were under suspicion; EXPOSED: with the one who calls, here and above
+        ("strong", "u1"),  # EXPOSED: ... of whom were under strong suspicion
         ("shared", "u1"),  # the most targets that the account shares with one other actor, at least; 255 at most
         ("sharers", "u1"),  # others with whom it shares three or more
     ],

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from detectors.evidence import DETECTORS
+from detectors.evidence import DETECTORS as SUMMED
+from detectors.victim_exposure import NAME as EXPOSURE
 
 __all__ = [
     "EVENT_TYPES",
@@ -62,6 +63,7 @@ REASONS: Final = (
 )
 """Why a record was dead-lettered: classes, never the text of an error, which may quote the record."""
 
+DETECTORS: Final = (*SUMMED, EXPOSURE)
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 FLAG_TYPES: Final = ("flag.raised", "flag.updated", "flag.retracted")
 

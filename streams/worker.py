@@ -32,7 +32,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 from faust.types import TP
 
-from detectors.evidence import DETECTORS
 from detectors.policy import Policy
 from graph.batch import EventKind
 from graph.message import split_events
@@ -41,7 +40,7 @@ from streams.decode import EventDecoder
 from streams.health import HealthServer
 from streams.keeper import Keeper
 from streams.live import LiveShard
-from streams.metrics import EVENT_TYPES, Metrics, reason_class
+from streams.metrics import DETECTORS, EVENT_TYPES, Metrics, reason_class
 from streams.options import latest_plausible
 from streams.process import end_at_once
 from streams.settings import KafkaSettings

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from detectors.engine import ALL_DETECTORS
 from detectors.episodes import FlagRecord
 from detectors.policy import SEVERITIES, CircuitBreaker, Policy, default_policy, load_policy
+from detectors.victim_exposure import NAME as EXPOSURE
 from graph.state import DAY, HOUR
 from simulation.scenarios import build
 from streams.outflow import flag_bytes
@@ -89,8 +90,8 @@ def touched(platform: list[bytes]) -> list[FlagRecord]:
 
 def test_flags_come_in_the_order_of_events_and_name_the_policy(touched: list[FlagRecord]) -> None:
     assert {flag.policy_version for flag in touched} == {TOUCHY.version}
-    assert {flag.role for flag in touched} == {"actor"}
-    assert {flag.detector for flag in touched} <= set(ALL_DETECTORS)
+    assert {(flag.role, flag.detector == EXPOSURE) for flag in touched} == {("actor", False), ("target", True)}
+    assert {flag.detector for flag in touched} <= {*ALL_DETECTORS, EXPOSURE}
     assert len({flag.detector for flag in touched}) >= 6
     assert all(flag.severity in SEVERITIES and 0.0 <= flag.score < 1.0 for flag in touched)
     assert all(flag.window[0] < flag.window[1] == flag.updated_at for flag in touched)
@@ -120,7 +121,7 @@ def test_live_detectors_say_the_same_of_one_account_at_one_event(touched: list[F
     """An update keeps the highest score; the sum, the line and what each detector said are those of the event."""
     together = defaultdict(list)
     for flag in touched:
-        if not TOUCHY.detectors.named(flag.detector).shadow:
+        if flag.role == "actor" and not TOUCHY.detectors.named(flag.detector).shadow:
             together[flag.account_id, flag.updated_at, flag.features["nats"]].append(flag)
     several = [some for some in together.values() if len(some) > 1]
     assert len(several) > 50
@@ -133,7 +134,7 @@ def test_live_detectors_say_the_same_of_one_account_at_one_event(touched: list[F
 
 
 def test_sentences_and_numbers_hold_for_every_flag(touched: list[FlagRecord]) -> None:
-    for flag in touched:
+    for flag in (flag for flag in touched if flag.role == "actor"):
         line, nats = flag.thresholds["nats"], flag.features["nats"]
         assert flag.explanation.startswith(("Adult account ", "18–20 account ", "Minor's account ", "Account of unk"))
         parts = [v for name, v in flag.features.items() if name.startswith("nats_")]
@@ -169,9 +170,9 @@ def test_a_detector_in_shadow_is_marked_and_changes_nothing_that_is_live(platfor
 
 
 def test_a_detector_that_is_off_says_nothing(platform: list[bytes]) -> None:
-    nothing = "\n".join(f"  {name}: {{enabled: false}}" for name in ALL_DETECTORS)
+    nothing = "\n".join(f"  {name}: {{enabled: false}}" for name in (*ALL_DETECTORS, EXPOSURE))
     assert replayed(platform, load_policy(f"detectors:\n{nothing}")) == []
-    everything_hidden = "\n".join(f"  {name}: {{shadow: true}}" for name in ALL_DETECTORS)
+    everything_hidden = "\n".join(f"  {name}: {{shadow: true}}" for name in (*ALL_DETECTORS, EXPOSURE))
     assert all(flag.shadow for flag in replayed(platform, load_policy(f"detectors:\n{everything_hidden}")))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from graph.batch import EventKind
 from graph.check import problems
+from graph.message import owner_of
 from graph.shard import Rows, Settings, Shard
 from graph.state import SIGNED, SILENCE
 from tests.graph.build import Event, hash_of
@@ -33,11 +34,13 @@ def passing(shard: Shard, upto: int) -> list[tuple[Any, ...]]:
     return [row for step in shard.pass_ticks(upto) if isinstance(step, Rows) for row in rows_of(step.table)]
 
 
-def suspect(name: str, value: int, shards: list[Shard]) -> None:
-    """Put an account under suspicion wherever it is known: what counts is its own shard."""
-    for shard in shards:
-        row = shard.find(hash_of(name))
-        if row is not None:
+def suspect(name: str, value: int, one: Shard, several: list[Shard]) -> None:
+    """Put an account under suspicion, as its own shard does with those of whom it has seen something."""
+    own = several[int(owner_of(np.array([hash_of(name)], np.uint64), len(several))[0])]
+    if own.find(hash_of(name)) is not None:
+        for shard in (one, own):
+            row = shard.find(hash_of(name))
+            assert row is not None
             shard.set_suspicion(np.array([row], np.uint32), np.array([value], np.uint8))
 
 
@@ -46,7 +49,7 @@ def agree(events: list[Event], shards: int, how: Settings) -> None:
     one, several = Shard(how), Cluster(shards, how)
     silences: tuple[list[tuple[Any, ...]], ...] = ([], [])
     for number, event in enumerate(events):
-        suspect(event.actor, number % 3, [one, *(node.shard for node in several.nodes)])
+        suspect(event.actor, number % 3, one, [node.shard for node in several.nodes])
         want = local_rows(one, [event])
         several.rows = []
         several.lockstep([event])

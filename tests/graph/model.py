@@ -13,7 +13,7 @@ import networkx as nx
 
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
 from graph.shard import Settings
-from graph.state import COLUMNS, FIRST, OUTCOME, SIGNED, SILENCE, WINDOWS
+from graph.state import COLUMNS, EXPOSED, FIRST, OUTCOME, SIGNED, SILENCE, WINDOWS
 from tests.graph.build import Event, hash_of
 from tests.graph.records import WEEK, Account, Caller, Contact, Row, Ties
 from tests.graph.timekeeper import Timekeeper
@@ -192,6 +192,12 @@ class Model(Timekeeper):
         row = self.row(source, e, a, time, made, FIRST, mutual=mutual, new_signs=made.signs)
         row.callers = len(found)
         row.suspects = sum(caller.suspicion > 0 for caller in found)
+        if "stranger" in made.marks and a.suspicion and b.age in (1, 2, 3):
+            exposed = self.row(source, e, b, time, None, EXPOSED)
+            exposed.callers = len(found) + 1
+            exposed.suspects = row.suspects + 1
+            exposed.strong = sum(suspicion > 1 for suspicion in (a.suspicion, *(c.suspicion for c in found)))
+            rows.append(exposed)
         rows.append(row)
         return rows
 
@@ -331,6 +337,7 @@ class Model(Timekeeper):
             messages=min(c.messages, 127) if c is not None else 0,
             callers=0,
             suspects=0,
+            strong=0,
             shared=max(ties.values(), default=0),
             sharers=sum(count >= 3 for count in ties.values()),
             evidence={mask: self.evidence(newest, since=since, mask=mask, limit=3) for mask in MASKS},

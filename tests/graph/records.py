@@ -97,6 +97,7 @@ class Row:
     messages: int
     callers: int
     suspects: int
+    strong: int
     shared: int
     sharers: int
     evidence: dict[int, tuple[list[str], list[str]]]  # by mask of flags

@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 import zstandard
 
-from detectors.evidence import DETECTORS
 from simulation.scenarios import build
+from streams.metrics import DETECTORS
 
 KITHWATCH = [sys.executable, "-c", "from streams.cli import main; main()"]
 SCHEMA = json.loads(Path("docs/schemas/flag.schema.json").read_text(encoding="utf-8"))
