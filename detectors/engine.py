@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -18,19 +19,21 @@ from detectors.evidence import DETECTORS, MEMBER, add_up
 from detectors.experience import GROUPS
 from detectors.grooming_progression import GroomingProgression
 from detectors.judge import Judge, Judged
+from detectors.lists import Lists
 from detectors.lockstep import Lockstep
 from detectors.mass_add import MassAdd
 from detectors.minor_targeting import MinorTargeting
 from detectors.policy import SEVERITIES, Policy
 from detectors.rejected_outreach import RejectedOutreach
 from detectors.reported_by_minors import ReportedByMinors
+from detectors.rules import PREFIX, Rules
 from detectors.scattered_targets import ScatteredTargets
 from detectors.table import VOUCHED_LIMIT
 from detectors.victim_exposure import NAME as EXPOSURE
 from detectors.victim_exposure import Exposure
 from graph.batch import EventBatch, EventKind
 from graph.shard import Rows, Shard, Tick
-from graph.state import DAY, EXPOSED, WINDOWS, Var
+from graph.state import CONTACT, DAY, EXPOSED, WINDOWS, Var
 from graph.views import evidence
 
 __all__ = ["ALL_DETECTORS", "Engine"]
@@ -59,6 +62,9 @@ class Finding(NamedTuple):
     judged: int  # row in what was judged; -1 for a minor at risk
 
 
+_position = attrgetter("position")
+
+
 class Engine:
     """The detecting half of a shard.
 
@@ -69,17 +75,21 @@ class Engine:
     policy : Policy
     raise_after : int
         Flags whose time lies before this (epoch ms) are not sent.
+    lists : Lists, optional
+        Who stands on the policy's lists.
     """
 
     STATE: ClassVar = ("judge", "exposure", "ledger")
 
-    def __init__(self, shard: Shard, policy: Policy, raise_after: int = 0) -> None:
+    def __init__(self, shard: Shard, policy: Policy, raise_after: int = 0, lists: Lists | None = None) -> None:
         self.shard = shard
         self.policy = policy
         self.version = policy.version
         self.judge = Judge(policy, shard.settings.answer_time)
         self.exposure = Exposure(policy)
         self.ledger = Ledger(policy, raise_after)
+        self.lists = lists or Lists()
+        self.rules = Rules(policy, self.lists)
         settings = [policy.detectors.named(name) for name in DETECTORS]
         self._live = np.array([s.enabled and not s.shadow for s in settings])
         self._shadow = np.array([s.enabled and s.shadow for s in settings])
@@ -103,11 +113,13 @@ class Engine:
         if len(at_risk):  # they are judged apart
             place = np.flatnonzero(table["what"] != EXPOSED)
             judged = self.judge.judge(table[place])
-            found = [f._replace(position=int(place[f.judged])) for f in self._suspects(table[place], judged)]
-            found = sorted([*found, *self._exposed(table, at_risk)], key=lambda f: f.position)
+            found = [f._replace(position=int(place[f.judged])) for f in self._accused(table[place], judged)]
+            found = sorted([*found, *self._exposed(table, at_risk)], key=_position)
         else:
             judged = self.judge.judge(table)
-            found = self._suspects(table, judged)
+            found = self._accused(table, judged)
+        if self.policy.suppress:
+            found = [f for f in found if not self._rests(f)]
         for f in found:
             news = self.ledger.note(*f[1:8])
             if news is not None:
@@ -118,6 +130,31 @@ class Engine:
             self.judge.forget(table["account"][erased].astype(np.uint32))
             for key in table["hash"][erased].tolist():
                 self.ledger.forget(key)
+
+    def _accused(self, table: NDArray[np.void], judged: Judged) -> list[Finding]:
+        """Return what detectors and rules find of accounts, in the order of rows."""
+        found = self._suspects(table, judged)
+        if not len(self.rules):
+            return found
+        # erased accounts have no contact, and so break no rule
+        ruled = []
+        for row, detector, level, shadow in self.rules.find(table, judged):
+            group = int(judged.cohort[row]) // 4
+            line = self.judge.experience.needed(group, float(self.judge.lines[level]))
+            nats = max(float(judged.total[row]), line)
+            score = float(score_of(np.array(nats), self.policy.evidence.score_half))
+            key, time = int(table["hash"][row]), int(table["time"][row])
+            ruled.append(Finding(row, key, detector, time, level, score, nats, shadow, row))
+        return sorted([*found, *ruled], key=_position)
+
+    def _rests(self, f: Finding) -> bool:
+        """Tell whether the policy lets a flag rest since the account is on a list."""
+        return any(
+            f.detector in rest.detectors
+            and f.level <= SEVERITIES.index(rest.up_to)
+            and bool(self.lists.holds(rest.whom, np.array([f.account], np.uint64), np.array([f.time]))[0])
+            for rest in self.policy.suppress
+        )
 
     def _suspects(self, table: NDArray[np.void], judged: Judged) -> list[Finding]:
         """Return what is found of accounts under suspicion, in the order of rows."""
@@ -163,6 +200,13 @@ class Engine:
         """Return the flag of a row, with everything that a reviewer is told."""
         i, name = f.judged, f.detector
         case = Case(row, int(judged.cohort[i]), judged.sums[i], judged.cusum[i], judged.nats[i], self.judge.reference)
+        if name.startswith(PREFIX):
+            values = self.rules.values(name, i)
+            explanation, counterfactual = self.rules.explain(name, values)
+            total = float(judged.total[i])
+            said = account_for(case, name, total, self.judge, self.policy, 0)
+            why = Account(said.features, said.thresholds, said.contributions, counterfactual)
+            return self._record(row, f, news, "actor", Story(explanation, values, {}, 7 * DAY, CONTACT), why)
         story = ALL_DETECTORS[name].explain(case)
         why = account_for(case, name, f.nats, self.judge, self.policy, int(judged.limit[i]))
         return self._record(row, f, news, "actor", story, why)

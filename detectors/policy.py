@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import re
 from importlib import resources
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import yaml
@@ -20,6 +21,11 @@ from graph.batch import Role
 __all__ = ["SEVERITIES", "MassAdd", "MinorTargeting", "Policy", "PolicyError", "default_policy", "load_policy"]
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
+OWN: Final = {"lists", "rules", "suppress"}
+"""Parts of a policy that a team fills itself."""
+MOST_RULES: Final = 50
+MOST_LISTS: Final = 20
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 Probability = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, lt=0.5)]
@@ -159,6 +165,24 @@ class Detectors(_Part, frozen=True):
         return settings
 
 
+class Rule(_Part, frozen=True):
+    """A rule of the team's own (see `detectors.rules`)."""
+
+    when: str
+    severity: Literal["low", "medium", "high", "critical"]
+    enabled: bool = True
+    shadow: bool = False
+    text: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class Suppression(_Part, frozen=True, rename={"whom": "list"}):
+    """Whose flags rest: those on a list, of these detectors, up to a severity."""
+
+    whom: str
+    detectors: list[str]
+    up_to: Literal["low", "medium", "high", "critical"] = "high"
+
+
 class Policy(_Part, frozen=True):
     """A whole policy."""
 
@@ -168,6 +192,9 @@ class Policy(_Part, frozen=True):
     baseline: BaselinePolicy
     evidence: EvidencePolicy
     detectors: Detectors
+    lists: list[str]
+    rules: dict[str, Rule]
+    suppress: list[Suppression]
 
     @property
     def version(self) -> str:
@@ -204,7 +231,8 @@ def _merge(base: Any, changes: Any, where: str) -> Any:
         path = f"{where}.{key}" if where else str(key)
         if key not in base:
             raise PolicyError(f"{path}: unknown; expected one of {', '.join(map(str, base))}")
-        merged[key] = _merge(base[key], value, path)
+        # what a team names itself has no default to be merged with
+        merged[key] = value if path in OWN else _merge(base[key], value, path)
     return merged
 
 
@@ -264,7 +292,28 @@ def load_policy(text: str) -> Policy:
         if not hour <= day <= week:
             raise PolicyError(f"detectors.{name}.limits: a longer window cannot have a lower limit")
         role_bits(settings.exempt_roles)
+    _check_own(policy)
     return policy
+
+
+def _check_own(policy: Policy) -> None:
+    """Check what a team names itself: lists, rules, and what rests."""
+    # they read what is computed with policies, and are imported where a policy is read
+    from detectors.rules import PREFIX, check_rules
+
+    for kind, names, most in (("lists", policy.lists, MOST_LISTS), ("rules", list(policy.rules), MOST_RULES)):
+        if len(names) > most:
+            raise PolicyError(f"{kind}: at most {most}")
+        for name in names:
+            if not NAME.fullmatch(name):
+                raise PolicyError(f"{kind}: {name!r} is no name: letters a-z, digits and _, 40 at most")
+    check_rules(policy)
+    known = {*type(policy.detectors).__struct_fields__, *(PREFIX + name for name in policy.rules)}
+    for i, rest in enumerate(policy.suppress):
+        if rest.whom not in policy.lists:
+            raise PolicyError(f"suppress.{i}.list: unknown list {rest.whom!r}; name it under `lists`")
+        if unknown := sorted(set(rest.detectors) - known):
+            raise PolicyError(f"suppress.{i}.detectors: unknown detector {unknown[0]!r}")
 
 
 def default_policy() -> Policy:

@@ -9,6 +9,7 @@ import xxhash
 
 from detectors.engine import Engine
 from detectors.episodes import FlagRecord
+from detectors.lists import Lists
 from detectors.policy import Policy
 from graph.kept import restore
 from graph.message import Kind
@@ -39,6 +40,8 @@ class LiveShard:
         Flags before this event time, epoch ms, are not sent.
     topics : TopicNames
     metrics : Metrics
+    lists : Lists, optional
+        Who stands on the policy's lists.
 
     Attributes
     ----------
@@ -51,10 +54,17 @@ class LiveShard:
     STATE: ClassVar = ("node", "engine")
 
     def __init__(
-        self, index: int, shards: int, policy: Policy, raise_after: int, topics: TopicNames, metrics: Metrics
+        self,
+        index: int,
+        shards: int,
+        policy: Policy,
+        raise_after: int,
+        topics: TopicNames,
+        metrics: Metrics,
+        lists: Lists | None = None,
     ) -> None:
         self.node = Node(index, shards, Settings())
-        self.engine = Engine(self.node.shard, policy, raise_after)
+        self.engine = Engine(self.node.shard, policy, raise_after, lists)
         self.topics = topics
         self.metrics = metrics
         self.position = 0

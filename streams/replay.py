@@ -18,12 +18,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from detectors.engine import Engine
 from detectors.episodes import FlagRecord
+from detectors.lists import Lists
 from detectors.policy import Policy
 from graph.shard import Shard
 from graph.state import Var
 from streams.cli import UserError
 from streams.decode import EventDecoder
 from streams.files import Block, read_blocks, size_of
+from streams.lists import read_lists
 from streams.options import latest_plausible, read_policy, read_time
 from streams.outflow import flag_bytes
 from streams.timestamps import rfc3339
@@ -43,6 +45,8 @@ class Replay:
         Flags before this time, epoch ms, are not given out.
     not_after : int
         Events stamped after this, epoch ms, are refused.
+    lists : Lists, optional
+        Who stands on the policy's lists.
 
     Examples
     --------
@@ -51,9 +55,11 @@ class Replay:
     []
     """
 
-    def __init__(self, policy: Policy, *, raise_after: int = 0, not_after: int | None = None) -> None:
+    def __init__(
+        self, policy: Policy, *, raise_after: int = 0, not_after: int | None = None, lists: Lists | None = None
+    ) -> None:
         self.shard = Shard()
-        self.engine = Engine(self.shard, policy, raise_after)
+        self.engine = Engine(self.shard, policy, raise_after, lists)
         self.decoder = EventDecoder()
         self.not_after = latest_plausible() if not_after is None else not_after
         self.events = 0
@@ -161,14 +167,21 @@ class _Bar:
     "--flags", "flags_path", required=True, metavar="OUT", help="Where flags go, as JSON Lines; - for stdout."
 )
 @click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
+@click.option("--lists", "lists_paths", multiple=True, metavar="FILE", help="Who stands on the policy's lists.")
 @click.option("--dead-letters", "dead_path", metavar="OUT", help="Where refused lines go, as JSON Lines.")
 @click.option("--raise-after", metavar="TIME", help="Give out no flag before this event time (for loading history).")
 def replay(
-    files: tuple[str, ...], flags_path: str, policy_path: str | None, dead_path: str | None, raise_after: str | None
+    files: tuple[str, ...],
+    flags_path: str,
+    policy_path: str | None,
+    lists_paths: tuple[str, ...],
+    dead_path: str | None,
+    raise_after: str | None,
 ) -> None:
     """Detect over files of events: JSON Lines, plain, .gz or .zst, in the order given; - is standard input."""
     after = read_time(raise_after, "--raise-after")
-    run = Replay(read_policy(policy_path), raise_after=after)
+    policy = read_policy(policy_path)
+    run = Replay(policy, raise_after=after, lists=read_lists(lists_paths, policy))
     kinds: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     begun = time.perf_counter()

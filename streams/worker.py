@@ -32,7 +32,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 from faust.types import TP
 
+from detectors.lists import Lists
 from detectors.policy import Policy
+from detectors.rules import PREFIX
 from graph.batch import EventKind
 from graph.message import split_events
 from streams.deadletters import dead_letter
@@ -85,6 +87,8 @@ class Worker:
         Seconds after which the group gives the shards of a worker that is not heard to others.
     raise_after : int
         Flags before this event time, epoch ms, are not sent.
+    lists : Lists, optional
+        Who stands on the policy's lists.
     host, port
         Where `/metrics`, `/livez` and `/readyz` are served; port 0 chooses a free one.
     """
@@ -99,6 +103,7 @@ class Worker:
         standby: bool = False,
         session_timeout: float = SESSION_TIMEOUT,
         raise_after: int = 0,
+        lists: Lists | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -106,10 +111,12 @@ class Worker:
         self.policy = policy
         self.shards = shards
         self.raise_after = raise_after
+        self.lists = lists
         self.decoder = EventDecoder()
         self.live: dict[int, LiveShard] = {}
         self.producer: AIOKafkaProducer | None = None
-        self.metrics = Metrics(policy_version=policy.version)
+        self.detectors = (*DETECTORS, *(PREFIX + name for name in policy.rules))
+        self.metrics = Metrics(policy_version=policy.version, detectors=self.detectors)
         self.health = HealthServer(
             self.metrics, last_poll=lambda: self.last_beat, not_ready=self.not_ready, host=host, port=port
         )
@@ -188,7 +195,8 @@ class Worker:
     # the shards of this worker
 
     def _make_shard(self, index: int) -> LiveShard:
-        return LiveShard(index, self.shards, self.policy, self.raise_after, self.settings.topics, self.metrics)
+        settled = (self.raise_after, self.settings.topics, self.metrics, self.lists)
+        return LiveShard(index, self.shards, self.policy, *settled)
 
     def position_of(self, tp: TP) -> int | None:
         """Return the offset at which a shard goes on reading, or None while it is being restored."""
@@ -397,7 +405,7 @@ class Worker:
                 lag[tp.topic, tp.partition] = end - at
         self.metrics.set_lag(lag)
         self._say_how_far(sum(lag.values()))
-        for name in DETECTORS:
+        for name in self.detectors:
             is_open = any(shard.engine.ledger.circuit_open(name) for shard in self.live.values())
             self.metrics.set_circuit(name, is_open)
 

@@ -10,6 +10,7 @@ import click
 import faust
 
 from streams.cli import UserError
+from streams.lists import read_lists
 from streams.options import read_policy, read_time
 from streams.process import check_port, check_snapshots, set_up_logging
 from streams.settings import KafkaSettings, parse_duration
@@ -38,6 +39,7 @@ class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy f
 @click.option("--bootstrap", metavar="HOST:PORT", help="Brokers; default $KITHWATCH_BOOTSTRAP or localhost:9092.")
 @click.option("--shards", type=click.IntRange(1, 4096), help="Shards, if the exchange topic is yet to be made.")
 @click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
+@click.option("--lists", "lists_paths", multiple=True, metavar="FILE", help="Who stands on the policy's lists.")
 @click.option("--snapshots", metavar="URL", help="Folder or fsspec URL; default $KITHWATCH_SNAPSHOTS; none: keep none.")
 @click.option("--snapshot-every", default="5m", show_default=True, metavar="TIME", help="Between two of a shard.")
 @click.option("--standby", is_flag=True, help="Follow the shards of other workers, to go on at once if they end.")
@@ -56,6 +58,7 @@ def worker(
     bootstrap: str | None,
     shards: int | None,
     policy_path: str | None,
+    lists_paths: tuple[str, ...],
     snapshots: str | None,
     snapshot_every: str,
     standby: bool,
@@ -72,6 +75,7 @@ def worker(
     except ValueError as problem:
         raise UserError(str(problem)) from None
     policy = read_policy(policy_path)
+    lists = read_lists(lists_paths, policy)
     plan = ensure_topics(settings)
     missing = [name for name in settings.topics.inputs if name in plan.missing]
     if missing:
@@ -88,6 +92,7 @@ def worker(
         standby=standby,
         session_timeout=session_timeout,
         raise_after=read_time(raise_after, "--raise-after"),
+        lists=lists,
         host=health_host,
         port=health_port,
     )
