@@ -26,12 +26,14 @@ from detectors.minor_targeting import MinorTargeting
 from detectors.policy import SEVERITIES, Policy
 from detectors.rejected_outreach import RejectedOutreach
 from detectors.reported_by_minors import ReportedByMinors
+from detectors.reviews import review
 from detectors.rules import PREFIX, Rules
 from detectors.scattered_targets import ScatteredTargets
 from detectors.table import VOUCHED_LIMIT
 from detectors.victim_exposure import NAME as EXPOSURE
 from detectors.victim_exposure import Exposure
 from graph.batch import EventBatch, EventKind
+from graph.message import Reviews
 from graph.shard import Rows, Shard, Tick
 from graph.state import CONTACT, DAY, EXPOSED, WINDOWS, Var
 from graph.views import evidence
@@ -91,6 +93,7 @@ class Engine:
         self.lists = lists or Lists()
         self.rules = Rules(policy, self.lists)
         settings = [policy.detectors.named(name) for name in DETECTORS]
+        self._names = (*DETECTORS, EXPOSURE, *(PREFIX + name for name in policy.rules))
         self._live = np.array([s.enabled and not s.shadow for s in settings])
         self._shadow = np.array([s.enabled and s.shadow for s in settings])
 
@@ -99,10 +102,12 @@ class Engine:
         for step in self.shard.process(batch):
             yield from self.take(step)
 
-    def take(self, step: Rows | Tick) -> Iterator[FlagRecord]:
-        """Take one step of the shard: rows are judged, at a tick there is something to learn."""
+    def take(self, step: Rows | Tick | Reviews) -> Iterator[FlagRecord]:
+        """Take one step of the shard: rows are judged, at a tick there is something to learn, reviews are obeyed."""
         if isinstance(step, Tick):
             self.learn(step.time)
+        elif isinstance(step, Reviews):
+            yield from review(step.table, self.shard, self.ledger, self._names, self.version)
         else:
             yield from self.detect(step)
 

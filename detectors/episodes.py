@@ -1,8 +1,15 @@
-"""Episodes: findings of one account and detector become one flag, sent again only when there is news."""
+"""Episodes: findings of one account and detector become one flag, sent again only when there is news.
+
+A reviewer who dismisses a flag ends its episode, and lets that account and detector rest until the evidence is
+**materially new**: a finding of higher severity than the episode reached, or one whose evidence exceeds the highest
+that was sent by `renew_nats`, or one later than `rest_days` after the decision, by when nothing of what the reviewer
+judged is left in the fading sums. Such a finding begins another episode, with another flag.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -11,9 +18,10 @@ from numpy.typing import NDArray
 
 from detectors.policy import Policy
 
-__all__ = ["Episode", "FlagRecord", "Ledger", "News", "flag_id", "score_of"]
+__all__ = ["Dismissal", "Episode", "FlagRecord", "Ledger", "News", "flag_id", "score_of"]
 
 DAY: Final = 86_400_000
+MEDIUM: Final = 1
 
 
 def score_of(nats: NDArray[np.float64], half: float) -> NDArray[np.float64]:
@@ -77,6 +85,15 @@ class Episode:
     shadow: bool
 
 
+@dataclass(slots=True)
+class Dismissal:
+    """An episode that a reviewer laid to rest: by which decision (hash), and when it was taken, epoch ms."""
+
+    decision: int
+    at: int
+    episode: Episode
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """What a finding leads to: the record's type and the episode's facts."""
@@ -99,15 +116,21 @@ class Ledger:
         Findings before this time (epoch ms) are noted and not sent.
     """
 
-    STATE: ClassVar = ("open", "raised_today", "day", "active")
-    STATE_TYPES: ClassVar = {"open": dict[tuple[int, str], Episode], "raised_today": dict[str, int]}
+    STATE: ClassVar = ("open", "dismissed", "raised_today", "day", "active")
+    STATE_TYPES: ClassVar = {
+        "open": dict[tuple[int, str], Episode],
+        "dismissed": dict[tuple[int, str], Dismissal],
+        "raised_today": dict[str, int],
+    }
 
     def __init__(self, policy: Policy, raise_after: int = 0) -> None:
         self.settings = policy.episodes
         self.breaker = policy.circuit_breaker
         self.raise_after = raise_after
         self.cool_down = int(policy.episodes.cool_down_days * DAY)
+        self.rest = int(policy.episodes.rest_days * DAY)
         self.open: dict[tuple[int, str], Episode] = {}
+        self.dismissed: dict[tuple[int, str], Dismissal] = {}
         self.raised_today: dict[str, int] = {}
         self.day = -1
         self.active = 0  # active accounts, as of the last tick
@@ -143,6 +166,10 @@ class Ledger:
             self.day = time // DAY
             self.raised_today.clear()
         key = (account, detector)
+        if self.dismissed and (dismissal := self.dismissed.get(key)) is not None:
+            if not self._is_new(dismissal, time, level, nats):
+                return None
+            del self.dismissed[key]
         episode = self.open.get(key)
         if episode is None or time - episode.latest > self.cool_down:
             episode = self.open[key] = Episode(time, time, -1, level, score, nats, False)
@@ -172,12 +199,57 @@ class Ledger:
         episode.raised_at, episode.level, episode.score, episode.nats = time, level, score, nats
         return News("flag.raised", episode.started, time, level, score, episode.shadow)
 
+    # what reviewers decide
+
+    def _is_new(self, dismissal: Dismissal, time: int, level: int, nats: float) -> bool:
+        """Tell whether a finding is materially new after a dismissal."""
+        seen = dismissal.episode
+        return level > seen.level or nats >= seen.nats + self.settings.renew_nats or time - dismissal.at > self.rest
+
+    def dismiss(self, account: int, detector: str, decision: int, at: int, severity: int) -> Episode | None:
+        """Lay an open episode to rest; return it, or None if there is none, or it is more than the reviewer saw."""
+        key = (account, detector)
+        episode = self.open.get(key)
+        if episode is None or episode.raised_at < 0 or episode.level > severity:
+            return None
+        del self.open[key]
+        self.dismissed[key] = Dismissal(decision, at, episode)
+        return episode
+
+    def reinstate(self, account: int, detector: str, decision: int | None = None) -> Episode | None:
+        """Take a dismissal back, if `decision` (None: any) made it; return the episode, which goes on."""
+        key = (account, detector)
+        dismissal = self.dismissed.get(key)
+        if dismissal is None or decision not in (None, dismissal.decision):
+            return None
+        del self.dismissed[key]
+        self.open[key] = dismissal.episode
+        return dismissal.episode
+
+    def standing(self, account: int, detector: str) -> Iterator[Episode]:
+        """Yield what is held of an account and detector: an open episode, a dismissed one."""
+        key = (account, detector)
+        if key in self.open:
+            yield self.open[key]
+        if key in self.dismissed:
+            yield self.dismissed[key].episode
+
+    # upkeep
+
     def forget(self, account: int) -> None:
         """Drop the episodes of a deleted account (by hash)."""
-        for key in [key for key in self.open if key[0] == account]:
-            del self.open[key]
+        for held in (self.open, self.dismissed):
+            for key in [key for key in held if key[0] == account]:
+                del held[key]
 
     def close_stale(self, time: int) -> None:
-        """Drop episodes whose cool-down is over."""
-        for key in [key for key, episode in self.open.items() if time - episode.latest > self.cool_down]:
+        """Drop what no finding goes on with, and no reviewer is likely to decide about any more."""
+        for key in [key for key, episode in self.open.items() if time - episode.latest > self._kept(episode)]:
             del self.open[key]
+        for key in [key for key, dismissal in self.dismissed.items() if time - dismissal.at > self.rest]:
+            del self.dismissed[key]
+
+    def _kept(self, episode: Episode) -> int:
+        """Return how long after its latest finding an episode is held, ms: cases wait for reviewers, hints do not."""
+        is_case = episode.raised_at >= 0 and episode.level >= MEDIUM and not episode.shadow
+        return self.rest if is_case else self.cool_down

@@ -72,6 +72,8 @@ class Episodes(_Part, frozen=True):
     cool_down_days: Positive
     update_score_step: Probability
     update_nats: Positive
+    renew_nats: Positive
+    rest_days: Positive
 
 
 class CircuitBreaker(_Part, frozen=True):

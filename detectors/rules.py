@@ -61,7 +61,7 @@ class _Rule:
         self.shadow = shadow
         self.text = text
         kinds = vocabulary(tuple(n.removeprefix(LISTED) for n in expression.names if n.startswith(LISTED)))
-        types = [(name, np.float64 if kinds[name] == "number" else np.bool_) for name in expression.names]
+        types = [(name, np.float64 if kinds[name] == "number" else bool) for name in expression.names]
         try:
             self.run = numexpr.NumExpr(expression.compiled, types)
         except ZeroDivisionError:  # what is of numbers alone is computed at once

@@ -1,7 +1,8 @@
 """What shards send one another: rows of columns with the texts and hashes they point into.
 
-Three kinds travel on one log a shard. **Events** come from decoding, to the shard that owns the actor. **Asks** go
-from the actor's shard to the target's; **answers** go back, and to whoever else has something to learn.
+Four kinds travel on one log a shard. **Events** come from decoding, to the shard that owns the actor. **Asks** go
+from the actor's shard to the target's; **answers** go back, and to whoever else has something to learn. **Reviews** are
+reviewers' decisions about flags.
 An ask or answer names the partition and offset of the record that gave rise to it, so that a second sending of
 the same thing is recognised and dropped.
 """
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from graph.batch import EventBatch
 from graph.jit import copy, njit
 
-__all__ = ["ASK", "Kind", "Message", "owner_of", "split_events", "split_rows"]
+__all__ = ["ASK", "REVIEW", "Kind", "Message", "Reviews", "owner_of", "split_events", "split_rows"]
 
 
 class Kind(IntEnum):
@@ -29,6 +30,7 @@ class Kind(IntEnum):
     EVENTS = 1
     ASKS = 2
     ANSWERS = 3
+    REVIEWS = 4
 
 
 ASK: Final = np.dtype(
@@ -65,6 +67,25 @@ ASK: Final = np.dtype(
 )
 """One row of an ask or an answer."""
 
+REVIEW: Final = np.dtype(
+    [
+        ("time", "<i8"),  # when it was decided, epoch milliseconds
+        ("account", "<u8"),  # hash of the flag's account
+        ("decision", "<u8"),  # hash of the decision's id
+        ("flag", "<u8", (2,)),  # the flag's id, 16 bytes
+        ("severity", "u1"),  # that the reviewer saw, an index into the severities
+        ("what", "u1"),  # a code of `detectors.reviews`
+    ]
+)
+"""What a reviewer decided about one flag. The graph takes no notice of it; it stands in the log for its place there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """What reviewers decided, as it stands in a shard's log: an ndarray of REVIEW."""
+
+    table: NDArray[np.void]
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -77,7 +98,7 @@ class Message:
         Partition and offset of the record that gave rise to it; -1 for events, which are known by their ids.
     part : int
         What one record gives rise to for one shard may be cut into several messages, numbered from 0.
-    rows : ndarray of EVENT or ASK
+    rows : ndarray of EVENT, ASK or REVIEW
     text : ndarray of uint8
     hashes : ndarray of uint64
     """

@@ -17,7 +17,7 @@ from graph.assess import assess_rows
 from graph.batch import EventKind
 from graph.exchange import ANSWERS_FULL
 from graph.local import POOL_FULL, TICK
-from graph.message import ASK, Kind, Message, owner_of, split_rows
+from graph.message import ASK, Kind, Message, Reviews, owner_of, split_rows
 from graph.probe import probe_events
 from graph.resolve import resolve_rows
 from graph.shard import SLICE, Rows, Settings, Shard, Tick
@@ -62,11 +62,11 @@ class Node:
         self._hashes = np.empty(64 * SLICE, np.uint64)
         self._parts: list[tuple[NDArray[np.void], NDArray[np.uint64]]] = []
 
-    def handle(self, message: Message, offset: int) -> Iterator[Rows | Tick | list[tuple[int, Message]]]:
+    def handle(self, message: Message, offset: int) -> Iterator[Rows | Tick | Reviews | list[tuple[int, Message]]]:
         """Take one message of the log.
 
-        Yields rows of features and ticks, in order, and last the messages to send, with their shards. The tables are
-        valid until the next step.
+        Yields rows of features, ticks and reviews, in order, and last the messages to send, with their shards. The
+        tables are valid until the next step.
 
         Parameters
         ----------
@@ -80,6 +80,10 @@ class Node:
                 yield []
                 return
             self.seen[message.source] = (message.offset, message.part)
+        if message.kind == Kind.REVIEWS:
+            yield Reviews(message.rows)
+            yield []
+            return
         if self.shards == 1:  # nobody to ask: one event after the other, so that batches change nothing
             yield from self.shard.process(message.batch)
             yield []

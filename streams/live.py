@@ -12,7 +12,7 @@ from detectors.episodes import FlagRecord
 from detectors.lists import Lists
 from detectors.policy import Policy
 from graph.kept import restore
-from graph.message import Kind
+from graph.message import Kind, Reviews
 from graph.node import Node
 from graph.shard import Rows, Settings, Tick
 from graph.state import Var
@@ -25,7 +25,12 @@ from streams.wire import WireError, pack, unpack
 
 __all__ = ["LiveShard", "anchor_of"]
 
-STAGES: Final[dict[Kind, Stage]] = {Kind.EVENTS: "probe", Kind.ASKS: "resolve", Kind.ANSWERS: "assess"}
+STAGES: Final[dict[Kind, Stage]] = {
+    Kind.EVENTS: "probe",
+    Kind.ASKS: "resolve",
+    Kind.ANSWERS: "assess",
+    Kind.REVIEWS: "review",
+}
 
 
 class LiveShard:
@@ -87,7 +92,7 @@ class LiveShard:
         stage = STAGES[message.kind]
         repeats = self.node.repeats
         for step in self.node.handle(message, offset):
-            if isinstance(step, (Rows, Tick)):
+            if isinstance(step, (Rows, Tick, Reviews)):
                 flagged: set[str] = set()
                 for record in self.engine.take(step):
                     if aloud:

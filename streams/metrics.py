@@ -67,13 +67,13 @@ DETECTORS: Final = (*SUMMED, EXPOSURE)
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 FLAG_TYPES: Final = ("flag.raised", "flag.updated", "flag.retracted")
 
-Stage = Literal["decode", "probe", "resolve", "assess"]
+Stage = Literal["decode", "probe", "resolve", "assess", "review"]
 Outcome = Literal["sent", "received", "repeated"]
 SnapshotOutcome = Literal["written", "failed", "damaged"]
 Beginning = Literal["restored", "rebuilt", "gap"]
 
-_STAGES: Final[tuple[Stage, ...]] = ("decode", "probe", "resolve", "assess")
-_TRAVELLING: Final[tuple[Stage, ...]] = ("probe", "resolve", "assess")  # decode has no rows from other shards
+_STAGES: Final[tuple[Stage, ...]] = ("decode", "probe", "resolve", "assess", "review")
+_TRAVELLING: Final[tuple[Stage, ...]] = ("probe", "resolve", "assess", "review")  # decode has no rows from other shards
 _SNAPSHOT_OUTCOMES: Final[tuple[SnapshotOutcome, ...]] = ("written", "failed", "damaged")
 _BEGINNINGS: Final[tuple[Beginning, ...]] = ("restored", "rebuilt", "gap")
 _OUTCOMES: Final[tuple[Outcome, ...]] = ("sent", "received", "repeated")

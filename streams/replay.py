@@ -13,6 +13,8 @@ from typing import BinaryIO, Final
 
 import click
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -20,6 +22,8 @@ from detectors.engine import Engine
 from detectors.episodes import FlagRecord
 from detectors.lists import Lists
 from detectors.policy import Policy
+from graph.batch import EventBatch
+from graph.message import Reviews
 from graph.shard import Shard
 from graph.state import Var
 from streams.cli import UserError
@@ -28,6 +32,7 @@ from streams.files import Block, read_blocks, size_of
 from streams.lists import read_lists
 from streams.options import latest_plausible, read_policy, read_time
 from streams.outflow import flag_bytes
+from streams.reviews import NO_REVIEWS, read_reviews
 from streams.timestamps import rfc3339
 
 __all__ = ["Replay", "replay"]
@@ -47,6 +52,8 @@ class Replay:
         Events stamped after this, epoch ms, are refused.
     lists : Lists, optional
         Who stands on the policy's lists.
+    reviews : ndarray of graph.message.REVIEW, optional
+        What reviewers decided. A decision takes its place before the first event that is later than it.
 
     Examples
     --------
@@ -56,11 +63,19 @@ class Replay:
     """
 
     def __init__(
-        self, policy: Policy, *, raise_after: int = 0, not_after: int | None = None, lists: Lists | None = None
+        self,
+        policy: Policy,
+        *,
+        raise_after: int = 0,
+        not_after: int | None = None,
+        lists: Lists | None = None,
+        reviews: NDArray[np.void] = NO_REVIEWS,
     ) -> None:
         self.shard = Shard()
         self.engine = Engine(self.shard, policy, raise_after, lists)
         self.decoder = EventDecoder()
+        self.reviews = reviews[np.argsort(reviews["time"], kind="stable")]
+        self.reviewed = 0
         self.not_after = latest_plausible() if not_after is None else not_after
         self.events = 0
         self.refused: list[tuple[int, str]] = []
@@ -71,7 +86,31 @@ class Replay:
         decoded = self.decoder.decode_lines(lines, not_after=self.not_after)
         self.refused = [(bad.index, bad.reason) for bad in decoded.rejected]
         self.events += len(decoded.batch)
-        yield from self.engine.process(decoded.batch)
+        yield from self._process(decoded.batch)
+
+    def _process(self, batch: EventBatch) -> Iterator[FlagRecord]:
+        at = 0
+        while self.reviewed < len(self.reviews):
+            due = int(self.reviews["time"][self.reviewed])
+            later = np.flatnonzero(batch.rows["time"][at:] > due)
+            if not len(later):
+                break
+            first = at + int(later[0])
+            yield from self.engine.process(batch.select(slice(at, first)))
+            yield from self._review(due)
+            at = first
+        yield from self.engine.process(batch.select(slice(at, None)) if at else batch)
+
+    def _review(self, until: int) -> Iterator[FlagRecord]:
+        """Obey the decisions up to a time, epoch ms."""
+        upto = int(np.searchsorted(self.reviews["time"], until, side="right"))
+        yield from self.engine.take(Reviews(self.reviews[self.reviewed : upto]))
+        self.reviewed = upto
+
+    def finish(self) -> Iterator[FlagRecord]:
+        """Yield what follows from decisions after the last event."""
+        if self.reviewed < len(self.reviews):
+            yield from self._review(int(self.reviews["time"][-1]))
 
 
 class _Out:
@@ -168,6 +207,7 @@ class _Bar:
 )
 @click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
 @click.option("--lists", "lists_paths", multiple=True, metavar="FILE", help="Who stands on the policy's lists.")
+@click.option("--dispositions", "reviews_path", metavar="FILE", help="What reviewers decided, as JSON Lines.")
 @click.option("--dead-letters", "dead_path", metavar="OUT", help="Where refused lines go, as JSON Lines.")
 @click.option("--raise-after", metavar="TIME", help="Give out no flag before this event time (for loading history).")
 def replay(
@@ -175,13 +215,15 @@ def replay(
     flags_path: str,
     policy_path: str | None,
     lists_paths: tuple[str, ...],
+    reviews_path: str | None,
     dead_path: str | None,
     raise_after: str | None,
 ) -> None:
     """Detect over files of events: JSON Lines, plain, .gz or .zst, in the order given; - is standard input."""
     after = read_time(raise_after, "--raise-after")
     policy = read_policy(policy_path)
-    run = Replay(policy, raise_after=after, lists=read_lists(lists_paths, policy))
+    reviews = read_reviews(reviews_path)
+    run = Replay(policy, raise_after=after, lists=read_lists(lists_paths, policy), reviews=reviews)
     kinds: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     begun = time.perf_counter()
@@ -189,12 +231,16 @@ def replay(
         out = _Out(flags_path, files, stack)
         dead = _Out(dead_path, files, stack) if dead_path else None
         bar = _Bar(list(files), stack)
+
+        def tell(record: FlagRecord) -> None:
+            out.write(flag_bytes(record) + NEWLINE)
+            kinds[f"{record.type} {record.detector} {record.severity}"] += 1
+
         for path in files:
             position = 0
             for block in read_blocks(path):
                 for record in run.feed(block.data):
-                    out.write(flag_bytes(record) + NEWLINE)
-                    kinds[f"{record.type} {record.detector} {record.severity}"] += 1
+                    tell(record)
                 if run.refused:
                     lines = block.data.split(NEWLINE) if dead else []
                     for line, reason in run.refused:
@@ -204,6 +250,8 @@ def replay(
                 position = block.position
                 bar.move(position, run.events, sum(kinds.values()))
             bar.next_file(position)
+        for record in run.finish():
+            tell(record)
         out.flush()
         if dead:
             dead.flush()

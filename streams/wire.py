@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from graph.batch import EVENT
-from graph.message import ASK, Kind, Message
+from graph.message import ASK, REVIEW, Kind, Message
 
 __all__ = ["WireError", "pack", "unpack"]
 
@@ -34,6 +34,7 @@ class _Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
     hashes: bytes
 
 
+_ROWS: Final = {Kind.EVENTS: EVENT, Kind.ASKS: ASK, Kind.ANSWERS: ASK, Kind.REVIEWS: REVIEW}
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(_Frame)
 
@@ -67,7 +68,7 @@ def unpack(data: bytes | None) -> Message:
         if frame.version != VERSION:
             raise WireError(f"exchange format {frame.version}, not {VERSION}: let all workers be of one version")
         kind = Kind(frame.kind)
-        rows = np.frombuffer(frame.rows, EVENT if kind == Kind.EVENTS else ASK)
+        rows = np.frombuffer(frame.rows, _ROWS[kind])
         text = np.frombuffer(frame.text, np.uint8)
         hashes = np.frombuffer(frame.hashes, np.uint64)
     except WireError:

@@ -45,6 +45,7 @@ from streams.live import LiveShard
 from streams.metrics import DETECTORS, EVENT_TYPES, Metrics, reason_class
 from streams.options import latest_plausible
 from streams.process import end_at_once
+from streams.reviews import read_dispositions, split_reviews
 from streams.settings import KafkaSettings
 from streams.snapshots import SnapshotSettings
 from streams.standby import Standby
@@ -157,6 +158,8 @@ class Worker:
         app.sent_until = self.sent_until
         for name in self.settings.topics.inputs:
             app.agent(batched_topic(app, name), name=f"decode.{name}")(self._to_the_end(self.decode))
+        decisions = batched_topic(app, self.settings.topics.dispositions)
+        app.agent(decisions, name="review")(self._to_the_end(self.review))
         app.agent(batched_topic(app, self.settings.topics.exchange), name="shard")(self._to_the_end(self.work))
         app.on_partitions_assigned.connect(self._on_assigned, weak=False)
         app.task(self._to_the_end(self._start))
@@ -325,6 +328,24 @@ class Worker:
                 self.metrics.count_dead_letters(reasons)
                 batch.release()
                 self._ack_when_sent(event, sent, gate)
+            await asyncio.sleep(0)
+
+    async def review(self, stream: Any) -> None:
+        """Put reviewers' decisions into the logs of the shards that they concern."""
+        gate = asyncio.Semaphore(IN_FLIGHT)
+        async for event in stream.noack().events():
+            await gate.acquire()
+            batch: Batch = event.value
+            rows, refused = read_dispositions(batch.values())
+            sent = []
+            for shard, message in split_reviews(rows, self.shards):
+                sent.append(await self._send(self.settings.topics.exchange, pack(message), partition=shard))
+            for index, reason in refused:
+                letter, where = dead_letter(batch.records[index], reason)
+                sent.append(await self._send(self.settings.topics.dead_letters, letter, **where))
+            self.metrics.count_dead_letters(Counter(reason_class(reason) for _, reason in refused))
+            batch.release()
+            self._ack_when_sent(event, sent, gate)
             await asyncio.sleep(0)
 
     async def work(self, stream: Any) -> None:
