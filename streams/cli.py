@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "demo": "streams.demo:demo",
     "worker": "streams.worker_command:worker",
     "replay": "streams.replay:replay",
+    "backtest": "streams.backtest:backtest",
     "simulate": "simulation.command:simulate",
     "evaluate": "streams.evaluate:evaluate",
     "topics": "streams.topics:topics",

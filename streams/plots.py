@@ -16,17 +16,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-__all__ = ["page_of"]
+__all__ = ["STYLE", "drawn", "page_of"]
 
 _HARM, _INNOCENT, _LINE = "#b3261e", "#30638e", "#555555"
-_STYLE: Final = """
+STYLE: Final = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c}
 table{border-collapse:collapse;margin:1rem 0}td,th{border-bottom:1px solid #ddd;padding:.25rem .75rem;text-align:right}
 td:first-child,th:first-child{text-align:left}img{max-width:100%}figure{margin:1.5rem 0}figcaption{color:#555}
 """
 
 
-def _drawn(draw: Callable[[Axes], None], height: float = 3.6) -> str:
+def drawn(draw: Callable[[Axes], None], height: float = 3.6) -> str:
     """Return a plot as an `img` source."""
     figure = Figure(figsize=(8.0, height), layout="constrained")
     axes = figure.subplots()
@@ -112,14 +112,14 @@ def page_of(found: dict[str, Any], score: NDArray[np.float64], harmful: NDArray[
     if found.get("harm_curve") and any(found["harm_curve"].values()):
         plots.append(
             (
-                _drawn(lambda axes: _harm(axes, found["harm_curve"])),
+                drawn(lambda axes: _harm(axes, found["harm_curve"])),
                 "Harm: the mean share of an attacker's contacts with distinct children before its first flag, over the "
                 "share of innocent accounts flagged. Lower is earlier.",
             )
         )
     plots.append(
         (
-            _drawn(lambda axes: _precision_recall(axes, score, harmful)),
+            drawn(lambda axes: _precision_recall(axes, score, harmful)),
             "Precision over recall, by the highest score of each account.",
         )
     )
@@ -128,14 +128,14 @@ def page_of(found: dict[str, Any], score: NDArray[np.float64], harmful: NDArray[
     if attacks:
         plots.append(
             (
-                _drawn(lambda axes: _bars(axes, attacks, "at_share", _HARM, None), 1.0 + 0.24 * len(attacks)),
+                drawn(lambda axes: _bars(axes, attacks, "at_share", _HARM, None), 1.0 + 0.24 * len(attacks)),
                 "Share of each class of attack found when 1 % of innocent accounts are flagged.",
             )
         )
     if others:
         plots.append(
             (
-                _drawn(lambda axes: _bars(axes, others, "medium_or_above", _INNOCENT, 0.03), 1.0 + 0.24 * len(others)),
+                drawn(lambda axes: _bars(axes, others, "medium_or_above", _INNOCENT, 0.03), 1.0 + 0.24 * len(others)),
                 "Share of each class of innocent accounts with a flag of medium or above; the line is at 3 %.",
             )
         )
@@ -147,7 +147,7 @@ def page_of(found: dict[str, Any], score: NDArray[np.float64], harmful: NDArray[
     )
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Flags against labels</title>'
-        f"<style>{_STYLE}</style><h1>Flags against labels</h1><table>{table}</table>{figures}"
+        f"<style>{STYLE}</style><h1>Flags against labels</h1><table>{table}</table>{figures}"
         "<p>In brackets: 95 % intervals, bootstrap over accounts. On the bars: 95 % intervals by Wilson.</p></html>\n"
     )
     return page.encode()

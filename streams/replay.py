@@ -35,7 +35,7 @@ from streams.outflow import flag_bytes
 from streams.reviews import NO_REVIEWS, read_reviews
 from streams.timestamps import rfc3339
 
-__all__ = ["Replay", "replay"]
+__all__ = ["Bar", "Replay", "replay"]
 
 NEWLINE: Final = b"\n"
 
@@ -168,7 +168,7 @@ def _dead_letter(name: str, block: Block, line: int, reason: str, lines: list[by
     return msgspec.json.encode(letter) + NEWLINE
 
 
-class _Bar:
+class Bar:
     """A progress bar on stderr over all files; a spinner where a size is not known; nothing where it is no terminal."""
 
     def __init__(self, paths: list[str], stack: ExitStack) -> None:
@@ -230,7 +230,7 @@ def replay(
     with ExitStack() as stack:
         out = _Out(flags_path, files, stack)
         dead = _Out(dead_path, files, stack) if dead_path else None
-        bar = _Bar(list(files), stack)
+        bar = Bar(list(files), stack)
 
         def tell(record: FlagRecord) -> None:
             out.write(flag_bytes(record) + NEWLINE)
