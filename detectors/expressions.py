@@ -129,6 +129,8 @@ class _Reader:
                 return _Part(f"(~{self._truth(operand, 'not')})", "truth")
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return _Part(f"(-{self._number(operand, '-')})", "number")
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return _Part(self._number(operand, "+"), "number")
             case ast.BinOp(left=left, op=op, right=right):
                 return self._binary(left, op, right)
             case ast.Compare(left=left, ops=ops, comparators=rights):
@@ -158,9 +160,12 @@ class _Reader:
 
     def _binary(self, left: ast.expr, op: ast.operator, right: ast.expr) -> _Part:
         if sign := _LOGIC.get(type(op)):
-            # `a > 1 & b > 2` is a > (1 & b) > 2: say so rather than compute it
-            word = f"{sign}` binds tighter than a comparison: write `{'and' if sign == '&' else 'or'}"
-            return _Part(f"({self._truth(left, word)} {sign} {self._truth(right, word)})", "truth")
+            parts = self.read(left), self.read(right)
+            if any(part.kind != "truth" for part in parts):
+                # `a > 1 & b > 2` is a > (1 & b) > 2: say so rather than compute it
+                word = "and" if sign == "&" else "or"
+                raise ExpressionError(f"`{sign}` binds tighter than a comparison: write `{word}`, or brackets")
+            return _Part(f"({parts[0].text} {sign} {parts[1].text})", "truth")
         if sign := _ARITHMETIC.get(type(op)):
             return _Part(f"({self._number(left, sign)} {sign} {self._number(right, sign)})", "number")
         raise ExpressionError(f"the operator of {ast.unparse(ast.BinOp(left, op, right))!r} is not allowed")
@@ -199,7 +204,7 @@ def _words(node: ast.AST) -> str:
     match node:
         case ast.Attribute(attr=name):
             return f"an attribute (.{name})"
-        case ast.Constant():
+        case ast.Constant(value=str() | bytes()):
             return "text"
         case ast.Subscript():
             return "an index"

@@ -54,6 +54,25 @@ def _show(found: dict[str, Any]) -> None:
     console.print(table)
     _show_classes(console, found["classes"], True, "Attacks: share of accounts", "at_share", "1 % of innocent flagged")
     _show_classes(console, found["classes"], False, "Innocent: share of accounts", "medium_or_above", "medium or above")
+    for kind, cohorts in found.get("cohorts", {}).items():
+        _show_cohorts(console, kind, cohorts)
+
+
+def _show_cohorts(console: Console, kind: str, cohorts: dict[str, Any]) -> None:
+    """Show the error rates of accounts that reached out, by what the platform tells of them."""
+    caption = "of accounts that reached out; in brackets: 95 % interval (Wilson)"
+    table = Table(title=f"Error rates by {kind.replace('_', ' ')}, medium or above", caption=caption)
+    table.add_column(kind.replace("_", " "), no_wrap=True)
+    for column in ("innocent", "wrongly flagged", "harmful", "missed"):
+        table.add_column(column, justify="right")
+    for name, entry in cohorts.items():
+        right = entry["harmful_medium"]
+        missed = {"value": None, "low": None, "high": None}
+        if right["value"] is not None:
+            missed = {"value": 1 - right["value"], "low": 1 - right["high"], "high": 1 - right["low"]}
+        counts = f"{entry['innocent']:,}", f"{entry['harmful']:,}"
+        table.add_row(name, counts[0], _text(entry["innocent_medium"]), counts[1], _text(missed))
+    console.print(table)
 
 
 def _show_classes(

@@ -39,7 +39,10 @@ class Flag(Struct, frozen=True, kw_only=True):
 
     type: Annotated[
         Literal["flag.raised", "flag.updated", "flag.retracted"],
-        Meta(description="Updated: severity rose, the score rose by 0.05 or more, or evidence grew."),
+        Meta(
+            description="Updated: severity rose, the score rose by 0.05 or more, evidence grew, a dismissal was taken "
+            "back. Retracted: a reviewer dismissed it."
+        ),
     ]
     schema_version: Literal[1] = 1
     flag_id: Annotated[str, Meta(description="The same input gives the same id.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ __all__ = ["Contacts", "Flags", "Labels", "read_contacts", "read_flags", "read_l
 
 _WEEK: Final = 7 * 86_400_000
 _MINORS: Final = frozenset({"under_13", "13_15", "16_17"})
+_BANDS: Final = ((21.0, "21_plus"), (18.0, "18_20"), (16.0, "16_17"), (13.0, "13_15"), (-math.inf, "under_13"))
 _MEDIUM: Final = frozenset({"medium", "high", "critical"})
 _T = TypeVar("_T")
 
@@ -54,6 +56,7 @@ class _Event(msgspec.Struct):
     target_id: str | None = None
     age_band: str | None = None
     birth_date: str | None = None
+    roles: list[str] | None = None
     actor_age_band: str | None = None
     target_age_band: str | None = None
 
@@ -96,6 +99,7 @@ class Contacts:
     account, time : every harmful account's first contact with each target.
     child : the account and time of those that count as harm: with a minor, by the age that the events tell; or, where
         `victims.jsonl` was read, those with children that the account sought out, whatever the events tell.
+    band, role : what the platform told of accounts in the end; several roles as one text.
     """
 
     active: set[int] = field(default_factory=set)
@@ -104,6 +108,8 @@ class Contacts:
     account: list[int] = field(default_factory=list)
     time: list[int] = field(default_factory=list)
     child: list[tuple[int, int]] = field(default_factory=list)
+    band: dict[int, str] = field(default_factory=dict)
+    role: dict[int, str] = field(default_factory=dict)
 
     @property
     def days(self) -> float:
@@ -193,7 +199,7 @@ def read_victims(path: Path, labels: Labels) -> list[tuple[int, int]]:
 
 def read_contacts(path: Path, labels: Labels) -> Contacts:
     """Read from events who was active, and the first contact of each harmful account with each target."""
-    contacts, bands = Contacts(), dict[str, str]()
+    contacts, bands, roles = Contacts(), dict[str, str](), dict[str, str]()
     known: set[tuple[str, str]] = set()
     for number, event in _decode(_Event, path):
         at = event.occurred_at
@@ -203,6 +209,8 @@ def read_contacts(path: Path, labels: Labels) -> Contacts:
                 bands[event.actor_id] = _band(event.birth_date, time, f"{path}, line {number}")
             elif event.age_band is not None:
                 bands[event.actor_id] = event.age_band
+            if event.roles is not None:
+                roles[event.actor_id] = ", ".join(sorted(event.roles))
         if event.actor_age_band is not None:
             bands[event.actor_id] = event.actor_age_band
         if event.target_id is None:
@@ -224,14 +232,16 @@ def read_contacts(path: Path, labels: Labels) -> Contacts:
             contacts.time.append(time)
             if bands.get(event.target_id) in _MINORS:
                 contacts.child.append((account, time))
+    contacts.band = {labels.place[name]: band for name, band in bands.items() if name in labels.place}
+    contacts.role = {labels.place[name]: role for name, role in roles.items() if role and name in labels.place}
     return contacts
 
 
 def _band(birth_date: str, time: int, where: str) -> str:
-    """Return the age band of a birth date, roughly: here only minors matter."""
+    """Return the age band of a birth date."""
     try:
         born = datetime.fromisoformat(birth_date + "T00:00:00+00:00").timestamp()
     except ValueError:
         raise UserError(f"{where}: {birth_date!r} is no date") from None
     years = (time / 1000 - born) / (365.25 * 86_400)
-    return "21_plus" if years >= 18 else "16_17"
+    return next(band for least, band in _BANDS if years >= least)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final, cast
 
 import numpy as np
@@ -21,10 +22,11 @@ from detectors.evaluation import (
 )
 from streams.labelled import Contacts, Flags, Labels
 
-__all__ = ["CURVE", "RECALL_SHARE", "report"]
+__all__ = ["BANDS", "CURVE", "RECALL_SHARE", "report", "tally"]
 
 RECALL_SHARE: Final = 0.01
 """The share of innocent accounts flagged at which recall is reported."""
+BANDS: Final = ("under_13", "13_15", "16_17", "18_20", "21_plus", "unknown")
 CURVE: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02)
 """The shares of innocent accounts flagged at which the harm curve is drawn."""
 
@@ -76,6 +78,10 @@ def report(
     }
     if contacts is not None:
         found |= _over_time(labels, flags, contacts, seed=seed, rounds=rounds)
+        found["cohorts"] = {
+            kind: {name: _errors(counts) for name, counts in cohorts.items()}
+            for kind, cohorts in tally(labels, flags, contacts).items()
+        }
     return cast(dict[str, Any], _finite(found))
 
 
@@ -108,6 +114,38 @@ def _classes(labels: Labels, flags: Flags, budget: float, limit: float) -> dict[
         }
         for name, (share, accounts) in sorted(flagged.items())
     }
+
+
+def tally(labels: Labels, flags: Flags, contacts: Contacts) -> dict[str, dict[str, Counter[str]]]:
+    """Return, by age band and by role as the platform tells them, what is needed for error rates.
+
+    Only accounts that reached out count. Of innocent and of harmful accounts: how many there are, how many have any
+    flag, and how many one of `medium` or above.
+    """
+    found: dict[str, dict[str, Counter[str]]] = {"age_band": {band: Counter() for band in BANDS}, "role": {}}
+    for account in sorted(contacts.active):
+        who = "harmful" if labels.harmful[account] else "innocent"
+        for kind, name in (
+            ("age_band", contacts.band.get(account, "unknown")),
+            ("role", contacts.role.get(account, "none")),
+        ):
+            counts = found[kind].setdefault(name, Counter())
+            counts[who] += 1
+            counts[f"{who}_flagged"] += bool(flags.score[account] > 0)
+            counts[f"{who}_medium"] += bool(flags.severe[account])
+    return {kind: {name: counts for name, counts in own.items() if counts} for kind, own in found.items()}
+
+
+def _errors(counts: Counter[str]) -> dict[str, Any]:
+    """Return the error rates of a cohort, with 95 % intervals (Wilson)."""
+    found: dict[str, Any] = {}
+    for who in ("innocent", "harmful"):
+        found[who] = counts[who]
+        for how in ("flagged", "medium"):
+            share = counts[f"{who}_{how}"] / counts[who] if counts[who] else float("nan")
+            around = wilson(share, counts[who]) if counts[who] else Interval(share, share, share)
+            found[f"{who}_{how}"] = _plain(around)
+    return cast(dict[str, Any], _finite(found))
 
 
 def _over_time(labels: Labels, flags: Flags, contacts: Contacts, *, seed: int, rounds: int) -> dict[str, Any]:

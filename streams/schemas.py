@@ -125,6 +125,7 @@ def _async_api(version: str) -> dict[str, Any]:
                 }
                 for name in _INPUTS
             },
+            "receiveDispositions": {"action": "receive", "channel": {"$ref": "#/channels/dispositions"}},
             "sendFlags": {"action": "send", "channel": {"$ref": "#/channels/flags"}},
             "sendContexts": {"action": "send", "channel": {"$ref": "#/channels/contexts"}},
             "sendDispositions": {"action": "send", "channel": {"$ref": "#/channels/dispositions"}},

@@ -100,7 +100,7 @@ def test_after_the_cool_down_there_is_a_new_flag(gap: int, kind: str | None) -> 
 
 def test_closing_what_is_stale_changes_no_flag() -> None:
     ledger = Ledger(POLICY)
-    note(ledger, START, MEDIUM)
+    note(ledger, START, LOW)
     ledger.close_stale(START + COOL_DOWN)
     assert len(ledger.open) == 1
     ledger.close_stale(START + COOL_DOWN + 1)

@@ -22,9 +22,11 @@ from streams.broker import free_port
 from streams.demo import topic_of
 from streams.outflow import flag_bytes
 from streams.replay import Replay
+from streams.reviews import read_dispositions
 from streams.settings import KafkaSettings, TopicNames
 from streams.topics import ensure_topics
 from tests.brokers import Broker
+from tests.detectors.test_reviews import disposition
 
 PATIENCE = 150.0
 
@@ -118,6 +120,35 @@ def test_flags_of_a_live_stream_are_replays_byte_for_byte(settings: KafkaSetting
     assert "Traceback" not in text
     ids = {json.loads(flag)["account_id"] for flag in wanted}
     assert not [account for account in ids if f" {account} " in text or f"'{account}'" in text]
+
+
+def test_a_dismissal_is_obeyed_and_remembered_and_what_is_no_disposition_is_put_aside(
+    settings: KafkaSettings, tmp_path: Path
+) -> None:
+    """After the stream, as replay would with `--dispositions`; and a worker that starts anew has nothing to add."""
+    ensure_topics(settings, input_partitions=1)
+    lines = [msgspec.json.encode(event) for event in build("demo", 3, accounts=600, days=2).events()]
+    plain = Replay(default_policy())
+    flags = list(plain.feed(b"\n".join(lines)))
+    at = max(flag.updated_at for flag in flags) + 7 * 86_400_000
+    decisions = [disposition(flag, at) for flag in flags if flag.type == "flag.raised"][:2]
+    rows, _ = read_dispositions(decisions)
+    run = Replay(default_policy(), reviews=rows)
+    wanted = [flag_bytes(flag) for flag in (*run.feed(b"\n".join(lines)), *run.finish())]
+    assert [json.loads(flag)["type"] for flag in wanted[len(flags) :]] == ["flag.retracted"] * 2
+    names = settings.topics
+    with worker(settings, tmp_path / "worker.log") as (_, port):
+        send(settings, [(names.messages, line) for line in lines])
+        wait_for(lambda: metric(port, "kithwatch_flags_total") == len(flags), "flags were not raised")
+        send(settings, [(names.dispositions, value) for value in (decisions[0], b"{", decisions[1], decisions[0])])
+        wait_for(lambda: metric(port, "kithwatch_flags_total") == len(wanted), "the flags were not retracted")
+        (letter,) = read(settings, names.dead_letters, 1)
+    assert letter.value == b"{"
+    assert dict(letter.headers)["kithwatch.topic"].decode() == names.dispositions
+    with worker(settings, tmp_path / "worker.log") as (_, port):
+        wait_for(lambda: metric(port, "kithwatch_shard_contacts") == run.shard.contacts, "the state is not the same")
+        got = read(settings, names.flags, len(wanted))
+    assert [record.value for record in got] == wanted
 
 
 def test_a_restart_rebuilds_and_sends_nothing_twice(settings: KafkaSettings, tmp_path: Path) -> None:
