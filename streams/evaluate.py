@@ -67,7 +67,7 @@ def _show_cohorts(console: Console, kind: str, cohorts: dict[str, Any]) -> None:
         table.add_column(column, justify="right")
     for name, entry in cohorts.items():
         right = entry["harmful_medium"]
-        missed = {"value": None, "low": None, "high": None}
+        missed: dict[str, Any] = {"value": None, "low": None, "high": None}
         if right["value"] is not None:
             missed = {"value": 1 - right["value"], "low": 1 - right["high"], "high": 1 - right["low"]}
         counts = f"{entry['innocent']:,}", f"{entry['harmful']:,}"

@@ -13,7 +13,7 @@ from typing import Final
 
 from detectors.engine import Engine
 from detectors.policy import default_policy
-from graph.message import Message, split_events
+from graph.message import Message, Reviews, split_events
 from graph.node import Node
 from graph.shard import Rows, Tick
 from streams.decode import EventDecoder
@@ -75,7 +75,7 @@ def exercise() -> None:
             while log:
                 offset += 1
                 for step in node.handle(unpack(log.popleft()), offset):
-                    if isinstance(step, (Rows, Tick)):
+                    if isinstance(step, (Rows, Tick, Reviews)):
                         list(engine.take(step))
                     else:
                         outgoing.extend(step)

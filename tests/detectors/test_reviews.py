@@ -279,7 +279,7 @@ def test_decisions_go_to_the_shards_of_their_accounts_and_arrive_as_they_were() 
     assert len(messages) == 3
     arrived = [unpack(pack(message)).rows for _, message in messages]
     assert all(part.dtype == REVIEW for part in arrived)
-    assert sorted(np.concatenate(arrived).tolist()) == sorted(rows.tolist())
+    assert sorted(row.tobytes() for row in np.concatenate(arrived)) == sorted(row.tobytes() for row in rows)
 
 
 def test_what_is_no_disposition_is_refused_with_its_place(tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from typing import Any
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.batch import EventKind
+from graph.callers import count_calls
 from graph.shard import Rows, Settings, Shard, Tick
-from graph.state import DAY, FIRST, HOUR, SLOTS
+from graph.state import DAY, EXPOSED, FIRST, HOUR, SLOTS
 from graph.views import callers_of, named, ties_of
 from tests.graph.build import START, Event, batch_of, hash_of
 from tests.graph.compare import Pair
@@ -46,13 +48,46 @@ def test_callers_and_ties_are_those_of_the_model(seed: int) -> None:
     pair = Pair(rows=1)
     # from minutes to days apart: full tables, wearing out, expiry, halving
     events = calls(chance, 20, chance.choice((2, 12)), 250, chance.choice((MINUTE, HOUR, 8 * HOUR)))
+    told = [Event(K.ACCOUNT_UPDATED, START, f"age{t}", f"t{t}", actor_age=t % 6) for t in range(12)]
+    pair.feed(told)
     at = 0
     while at < len(events):
         size = chance.choice((1, 3, 20))
         pair.feed(events[at : at + size])
         pair.suspect(f"a{chance.randrange(20)}", chance.randrange(3))
         pair.compare()
+        assert count_calls(pair.shard.state) == calls_on_minors(pair)
         at += size
+
+
+def calls_on_minors(pair: Pair) -> tuple[int, int, int]:
+    """Count the calls of the last week on minors, those of suspects and of strong suspects, where these are few."""
+    since = (pair.model.clock - 7 * DAY) // 1000
+    found = [
+        [caller.suspicion for caller in account.callers if caller.at > since]
+        for account in pair.model.accounts.values()
+        if account.age in (1, 2, 3)
+    ]
+    usual = [one for some in found if sum(one > 0 for one in some) < 3 for one in some]
+    return len(usual), sum(one > 0 for one in usual), sum(one > 1 for one in usual)
+
+
+def test_a_minor_on_whom_a_suspect_calls_has_a_row_of_its_own() -> None:
+    pair = Pair()
+    names = "abc"
+    pair.feed([Event(K.ACCOUNT_UPDATED, START, f"0{name}", name) for name in names])
+    pair.feed([Event(K.ACCOUNT_UPDATED, START, "0t", "t", actor_age=2), Event(K.ACCOUNT_UPDATED, START, "0u", "u")])
+    pair.suspect("a", 2)
+    pair.suspect("c", 1)
+    events = [
+        Event(K.REQUEST_SENT, START + number, f"{name}{target}", name, target)
+        for number, (name, target) in enumerate(itertools.product(names, "tu"))
+    ]
+    rows = [row for row in table_of(pair.shard, events) if row["what"] == EXPOSED]
+    assert [int(row["hash"]) for row in rows] == [hash_of("t")] * 2
+    told = [tuple(int(row[name]) for name in ("callers", "suspects", "strong", "flags")) for row in rows]
+    assert told == [(1, 1, 1, 0), (3, 2, 1, 0)]
+    assert count_calls(pair.shard.state) == (3, 2, 1)
 
 
 @pytest.mark.parametrize("shards", [2, 3])

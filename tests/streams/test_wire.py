@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from graph.batch import EVENT
-from graph.message import ASK, Kind, Message
+from graph.message import ASK, REVIEW, Kind, Message
 from streams.wire import VERSION, WireError, pack, unpack
 
 
 @given(st.data())
 def test_a_message_comes_back_as_it_was(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(Kind))
-    dtype = EVENT if kind == Kind.EVENTS else ASK
+    dtype = {Kind.EVENTS: EVENT, Kind.REVIEWS: REVIEW}.get(kind, ASK)
     size = data.draw(st.integers(0, 5))
     raw = data.draw(st.binary(min_size=size * dtype.itemsize, max_size=size * dtype.itemsize))
     message = Message(
