@@ -334,18 +334,18 @@ class Worker:
         """Put reviewers' decisions into the logs of the shards that they concern."""
         gate = asyncio.Semaphore(IN_FLIGHT)
         async for event in stream.noack().events():
-            await gate.acquire()
-            batch: Batch = event.value
-            rows, refused = read_dispositions(batch.values())
-            sent = []
-            for shard, message in split_reviews(rows, self.shards):
-                sent.append(await self._send(self.settings.topics.exchange, pack(message), partition=shard))
-            for index, reason in refused:
-                letter, where = dead_letter(batch.records[index], reason)
-                sent.append(await self._send(self.settings.topics.dead_letters, letter, **where))
-            self.metrics.count_dead_letters(Counter(reason_class(reason) for _, reason in refused))
-            batch.release()
-            self._ack_when_sent(event, sent, gate)
+            async with self._begun(gate):
+                batch: Batch = event.value
+                rows, refused = read_dispositions(batch.values())
+                sent = []
+                for shard, message in split_reviews(rows, self.shards):
+                    sent.append(await self._send(self.settings.topics.exchange, pack(message), partition=shard))
+                for index, reason in refused:
+                    letter, where = dead_letter(batch.records[index], reason)
+                    sent.append(await self._send(self.settings.topics.dead_letters, letter, **where))
+                self.metrics.count_dead_letters(Counter(reason_class(reason) for _, reason in refused))
+                batch.release()
+                self._ack_when_sent(event, sent, gate)
             await asyncio.sleep(0)
 
     async def work(self, stream: Any) -> None:
