@@ -107,9 +107,9 @@ def main() -> None:
     """Write the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--seeds", default="101,102")
-    parser.add_argument("--accounts", type=int, default=4000)
-    parser.add_argument("--days", type=float, default=21)
+    parser.add_argument("--seeds", default="101")
+    parser.add_argument("--accounts", type=int, default=2000)
+    parser.add_argument("--days", type=float, default=10)
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     seeds = [int(seed) for seed in chosen.seeds.split(",")]
