@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from detectors.detector import Case
-from detectors.evidence import FAMILIES, MINOR_SUM, VOLUME, family_numbers, rate_of
+from detectors.evidence import FAMILIES, MINOR_SUM, VOLUME, family_numbers, rate_of, share_terms
 from detectors.policy import Policy
 from detectors.table import MASS_LIMIT, MINOR_LIMIT, VOUCHED_LIMIT, WINDOW_NAMES
 from detectors.words import at_most, listing, number
@@ -154,8 +154,10 @@ def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | 
     if f == MINOR_SUM:
         if goal < 0.0:
             return None  # the test says nothing in anybody's favour
-        step = judge.cusum.log_odds * p.per_sum
-        fewer = math.ceil((float(case.cusum["value"]) * p.per_sum - goal) / step)
+        # a minor who is a friend of other targets counts half, and may be the one whom the account had left alone
+        needed = (float(case.cusum["value"]) * p.per_sum - goal) / (judge.cusum.log_odds * p.per_sum)
+        linked = int(case.cusum["linked"])
+        fewer = math.ceil(2.0 * needed) if 2.0 * needed <= linked else linked + math.ceil(needed - 0.5 * linked)
         left = int(case.cusum["minors"]) - fewer
         return float(left + 1) if left >= 0 else None
     if f == VOLUME:
@@ -163,7 +165,8 @@ def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | 
     else:
         count, n, _ = case.share(FAMILIES[f].name)
         goal *= 1.0 + max(n - 1.0, 0.0) * float(p.rho[f, c])
-        minus, slope = n * float(p.minus[f, c]), float(p.plus[f, c]) - float(p.minus[f, c])
+        one, other = (float(x) for x in share_terms(p, f, c, case.sums))
+        minus, slope = n * other, one - other
     if slope <= 0.0:
         return None  # odds of 1: a policy that does not want to hear of it
     found = (goal - minus) / slope

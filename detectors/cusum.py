@@ -26,6 +26,7 @@ SUM: Final = np.dtype(
     [
         ("account", "<u4"),  # in a free row: the next free one
         ("minors", "<u4"),  # contacts with minors since the sum last left zero
+        ("linked", "<u4"),  # ... of whom are friends of other targets, and count half
         ("strangers", "<u4"),
         ("value", "<f8"),  # nats
         ("expected", "<f8"),  # minors expected since then
@@ -68,6 +69,7 @@ def follow(
                 s = sums[slot]
                 s.account = r.account
                 s.minors = 0
+                s.linked = 0
                 s.strangers = 0
                 s.value = 0.0
                 s.expected = 0.0
@@ -79,6 +81,7 @@ def follow(
             s.value += (weight * log_odds if minor else 0.0) - drift * expected
             s.expected += expected
             s.minors += minor
+            s.linked += minor and r.flags & LINKED != 0
             s.strangers += 1
             s.at = max(s.at, r.time)
             if s.value <= 0.0:

@@ -8,6 +8,10 @@ account's own sums:
   likelihood ratio over the design effect: contacts of one person resemble one another, and n of them are worth fewer;
 * rate, k: the log likelihood ratio of two negative binomials of one shape, which is linear in k.
 
+Of minors, what is ordinary is not the cohort's share alone: an account whose acquaintances are children (a child who
+says to be grown up, a coach, an elder sister) meets children as strangers, too. Its own share leans from the cohort's
+towards that among the people it knows, and never below the cohort's.
+
 Each speaks for the person (negative) as well as against. Families are conditional on one another where that is
 natural (minors *of* strangers, refusals *by* minors *of* their answers), so that a busy account is not counted five
 times over. Each is clipped: no single family, whose model is only so good, decides alone. The sum is the **weight of
@@ -18,6 +22,7 @@ from theory.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -84,6 +89,11 @@ N_SHARES: Final = len(SHARES)
 VOLUME: Final = N_SHARES
 MINOR_SUM: Final = N_SHARES + 1
 N: Final = len(FAMILIES)
+MINORS: Final = [family.name for family in SHARES].index("minors")
+CIRCLE: Final = 3.0
+"""Acquaintances for whom the cohort's share of minors is believed, beside those that the account has."""
+MOST: Final = 0.9
+"""The highest share of minors that an account's own acquaintances make ordinary."""
 
 
 def family_numbers(detector: str) -> list[int]:
@@ -113,6 +123,23 @@ def share_counts(v: Any, k: Any, n: Any) -> Any:
     k[14], n[14] = v[Sum.SUSPECTS], strangers
     k[15], n[15] = min(v[Sum.SHARED], strangers), strangers
     k[16], n[16] = v[Sum.FAR], v[Sum.AGED]
+
+
+@njit
+def own_share(v: Any, share: float) -> Any:
+    """Return the share of minors that is ordinary for an account in a cohort with such a share."""
+    known = (CIRCLE * share + v[Sum.KNOWN_MINORS]) / (CIRCLE + v[Sum.KNOWN])
+    return max(share, min(known, MOST))
+
+
+@njit
+def share_terms(p: Any, f: int, c: int, v: Any) -> Any:
+    """Return the nats, before the design effect, for one of k and for one of n - k of a share."""
+    if f != MINORS:
+        return p.plus[f, c], p.minus[f, c]
+    q = own_share(v, p.minors[c])
+    alternative = p.minors_odds * q / (1.0 - q + p.minors_odds * q)
+    return math.log(alternative / q), math.log((1.0 - alternative) / (1.0 - q))
 
 
 @njit
@@ -146,7 +173,8 @@ def weigh(
         for f in range(N_SHARES):
             x = 0.0
             if n[f] > 0.0 and p.applies[f, c]:
-                x = (k[f] * p.plus[f, c] + (n[f] - k[f]) * p.minus[f, c]) / (1.0 + max(n[f] - 1.0, 0.0) * p.rho[f, c])
+                plus, minus = share_terms(p, f, c, v)
+                x = (k[f] * plus + (n[f] - k[f]) * minus) / (1.0 + max(n[f] - 1.0, 0.0) * p.rho[f, c])
             out[i, f] = x
         out[i, VOLUME] = rate_of(v) * p.slope[c] + p.offset[c]
         out[i, MINOR_SUM] = cusum[i].value * p.per_sum if p.applies[MINOR_SUM, c] else 0.0
@@ -183,6 +211,8 @@ class Params(NamedTuple):
     plus: NDArray[np.float64]  # (shares, COHORTS) nats for one of k
     minus: NDArray[np.float64]  # (shares, COHORTS) nats for one of n - k
     rho: NDArray[np.float64]  # (shares, COHORTS)
+    minors: NDArray[np.float64]  # (COHORTS,) the share of minors
+    minors_odds: float
     slope: NDArray[np.float64]  # (COHORTS,) nats for one stranger
     offset: NDArray[np.float64]  # (COHORTS,)
     applies: NDArray[np.bool_]  # (families, COHORTS)
@@ -210,7 +240,7 @@ class Params(NamedTuple):
         q = reference.share
         o = odds[:N_SHARES, None]
         alternative = o * q / (1.0 - q + o * q)
-        mean, shape, times = reference.mean[0], reference.shape[0], odds[VOLUME]
+        mean, shape, times = reference.usual(0), reference.shape[0], odds[VOLUME]
         more = times * mean
         applies = np.ones((N, COHORTS), np.bool_)
         minors = np.arange(COHORTS) // 4 == MINOR
@@ -221,6 +251,8 @@ class Params(NamedTuple):
             plus=np.log(alternative / q),
             minus=np.log((1.0 - alternative) / (1.0 - q)),
             rho=reference.rho,
+            minors=q[MINORS].copy(),
+            minors_odds=float(odds[MINORS]),
             slope=np.log(times * (shape + mean) / (shape + more)),
             offset=shape * np.log((shape + mean) / (shape + more)),
             applies=applies,

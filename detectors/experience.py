@@ -32,7 +32,7 @@ WIDTH: Final = 0.25
 """Nats a bin of the histogram; the last bin holds all above."""
 PRIOR: Final = 300.0
 """Account-days for which the prior is believed, before there is experience."""
-PRIOR_SCALE: Final = 1.5
+PRIOR_SCALE: Final = 1.8
 """Nats of evidence that make innocent account-days e times as rare, before there is experience. Were families
 independent and their models right it would be 1; it is generous, since they are not quite."""
 FLOOR: Final = -20.0

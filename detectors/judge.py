@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -25,6 +26,8 @@ SAMPLE: Final = 8_000
 """Accounts in one sample for the reference, about; drawn by hash."""
 NUMBERS: Final = {family.name: i for i, family in enumerate(FAMILIES)}
 _MINORS: Final = column("minors")
+TICK: Final = DAY // 4
+"""How long what was learned is used, about, ms: references take account of what sums will hold by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Judge:
         After which a contact counts as ignored, ms.
     """
 
-    STATE: ClassVar = ("sums", "cusum", "reference", "experience", "learned")
+    STATE: ClassVar = ("sums", "cusum", "reference", "experience", "began", "learned")
 
     def __init__(self, policy: Policy, answer_time: int) -> None:
         self.lines = np.array(policy.severities.nats())
@@ -141,20 +144,24 @@ class Judge:
         named = [policy.detectors.named(name) for name in DETECTORS]
         self.on_trial = [d for d, settings in enumerate(named) if settings.enabled and settings.shadow]
         self._k, self._n = np.zeros(len(SHARES)), np.zeros(len(SHARES))
+        self.began = -1  # time of the first row, ms
         self.learned = -1
-        self._prepared: tuple[object, Params] | None = None
+        self._prepared: tuple[object, float, Params] | None = None
 
     @property
     def params(self) -> Params:
         """What follows from the reference as it stands."""
-        if self._prepared is None or self._prepared[0] is not self.reference.share:
-            made = Params.of(self.reference, self.odds, self.counts, self.clip)
-            self._prepared = (self.reference.share, made)
-        return self._prepared[1]
+        learned = self.reference
+        if self._prepared is None or self._prepared[0] is not learned.share or self._prepared[1] != learned.filled:
+            made = Params.of(learned, self.odds, self.counts, self.clip)
+            self._prepared = (learned.share, learned.filled, made)
+        return self._prepared[2]
 
     def judge(self, rows: NDArray[np.void]) -> Judged:
         """Judge rows of `graph.state.FEATURES`, in order, and carry the accounts' sums along."""
         n = len(rows)
+        if self.began < 0 < n:
+            self.began = int(rows["time"][0])
         cohort = cohort_of(rows["age"], rows["created"], rows["time"] // 1000)
         group = cohort // 4
         sums = self.sums.follow(rows)
@@ -222,10 +229,17 @@ class Judge:
             rate = np.zeros((len(moved), 2))
             fill_counts(values, k, n, rate)
             applies = self.params.applies[: len(SHARES), :][:, cohort].T
-            self.reference.learn(time, cohort, k, np.where(applies, n, 0.0), rate)
+            self.reference.learn(time, cohort, k, np.where(applies, n, 0.0), rate, self._filled(time))
+        self.reference.filled = self._filled(time + TICK)
         self.experience.learn(time)
         if time % DAY == 0:
             self.sums.drop_faded(time)
+
+    def _filled(self, time: int) -> float:
+        """Return what part of a full sum an account's sums can hold at `time`, epoch ms."""
+        if self.began < 0:
+            return 1.0
+        return -math.expm1(-max(time - self.began, TICK) / self.sums.memory)
 
     def forget(self, accounts: NDArray[np.uint32]) -> None:
         """Drop all state of accounts, by row of the shard."""

@@ -46,7 +46,7 @@ class MassAdd:
         answered = int(answered_in(case.row["counts"], w))
         less = [f"{linked} of them know others of them"] if linked else []
         less += [f"{answered} contacts were answered"] if answered else []
-        mean = float(case.reference.mean[0, case.cohort])
+        mean = float(case.reference.usual(0)[case.cohort])
         found = number(case.sum(Sum.STRANGERS) - case.sum(Sum.LINKED))
         return Story(
             explanation=(

@@ -5,7 +5,9 @@ ways:
 
 * a **share**, k of n (minors of strangers, refusals of answers): beta-binomial, with the cohort's share q and the
   intra-class correlation rho by which people differ from one another;
-* a **rate**, k alone (strangers contacted): Gamma–Poisson, with the cohort's mean and shape.
+* a **rate**, k alone (strangers contacted): Gamma–Poisson, with the cohort's mean and shape. Sums that have only begun
+  to fill (a stream's first weeks) hold less than they will: a sample counts as the part of a memory that it had time to
+  fill.
 
 Both are moment estimates over accounts that moved since the last tick, an account-tick one sample, without the
 `trim_share` of samples that stand out most: attackers must not teach the reference. A cohort leans on all cohorts, and
@@ -56,11 +58,14 @@ class Reference:
     ----------
     share, rho : ndarray, shape (shares, COHORTS)
     mean, shape : ndarray, shape (rates, COHORTS)
+        The mean is that of sums that are full.
+    filled : float
+        What part of that sums can hold until the next samples, 0 to 1.
     """
 
     STATE: ClassVar = (
         *("k", "n", "excess", "pairs", "count", "sum", "spread", "square"),
-        *("last", "share", "rho", "mean", "shape"),
+        *("last", "filled", "share", "rho", "mean", "shape"),
     )
 
     def __init__(self, policy: BaselinePolicy, prior: NDArray[np.float64], prior_rate: NDArray[np.float64]) -> None:
@@ -74,6 +79,7 @@ class Reference:
         self.k, self.n, self.excess, self.pairs = (np.zeros((shares, COHORTS)) for _ in range(4))
         self.count, self.sum, self.spread, self.square = (np.zeros((rates, COHORTS)) for _ in range(4))
         self.last = -1
+        self.filled = 1.0
         self.share, self.rho = np.empty((shares, COHORTS)), np.empty((shares, COHORTS))
         self.mean, self.shape = np.empty((rates, COHORTS)), np.empty((rates, COHORTS))
         self._fit()
@@ -85,6 +91,7 @@ class Reference:
         k: NDArray[np.float64],
         n: NDArray[np.float64],
         rate: NDArray[np.float64],
+        filled: float = 1.0,
     ) -> None:
         """Take samples of accounts as of `time`, epoch ms, and fit.
 
@@ -95,6 +102,8 @@ class Reference:
         k, n : ndarray, shape (m, shares)
             Where n is 0, the sample says nothing of that family.
         rate : ndarray, shape (m, rates)
+        filled : float
+            What part of a full sum the rates had time to reach.
         """
         if self.last >= 0:
             kept = 0.5 ** (max(time - self.last, 0) / self.half_life)
@@ -104,7 +113,7 @@ class Reference:
         for f in range(k.shape[1]):
             self._learn_share(f, cohort, k[:, f], n[:, f])
         for f in range(rate.shape[1]):
-            self._learn_rate(f, cohort, rate[:, f])
+            self._learn_rate(f, cohort, rate[:, f], filled)
         self._fit()
 
     def _learn_share(self, f: int, cohort: NDArray[np.int64], k: NDArray[Any], n: NDArray[Any]) -> None:
@@ -123,12 +132,17 @@ class Reference:
         self.excess[f] += np.bincount(c, (k - n * q) ** 2 - n * chance, COHORTS)
         self.pairs[f] += np.bincount(c, n * (n - 1.0) * chance, COHORTS)
 
-    def _learn_rate(self, f: int, cohort: NDArray[np.int64], x: NDArray[Any]) -> None:
+    def usual(self, f: int) -> NDArray[np.float64]:
+        """Return the mean of a rate as sums can hold it now, shape (COHORTS,)."""
+        usual: NDArray[np.float64] = self.filled * self.mean[f]
+        return usual
+
+    def _learn_rate(self, f: int, cohort: NDArray[np.int64], x: NDArray[Any], filled: float) -> None:
         kept = self._ordinary(x)
         c, x = cohort[kept], x[kept]
-        self.count[f] += np.bincount(c, minlength=COHORTS)
+        self.count[f] += filled * np.bincount(c, minlength=COHORTS)
         self.sum[f] += np.bincount(c, x, COHORTS)
-        mean = self._means()[0][f, c]
+        mean = filled * self._means()[0][f, c]
         self.spread[f] += np.bincount(c, (x - mean) ** 2 - x, COHORTS)
         self.square[f] += np.bincount(c, mean**2, COHORTS)
 

@@ -69,7 +69,9 @@ class _Sum(NamedTuple):
     DEEP_MINORS: int = 21  # ... with signs of three kinds and more
     SUSPECTS: int = 22  # strangers whom accounts under suspicion had reached for
     SHARED: int = 23  # targets beyond the first shared with one other account, as of the last row
-    SIZE: int = 24
+    KNOWN: int = 24  # first contacts of known age with whom the account has a tie: no strangers
+    KNOWN_MINORS: int = 25  # ... who are minors across an age gap
+    SIZE: int = 26
 
 
 Sum: Final = _Sum()
@@ -141,6 +143,10 @@ def count_first(v: Any, r: Any) -> Any:
     if r.flags & (BLOCKED | REPORTED):
         count_blocked(v, r)
     if not r.flags & STRANGER:
+        if r.target_age:
+            v[Sum.KNOWN] += 1.0
+            if is_child(r):
+                v[Sum.KNOWN_MINORS] += 1.0
         return
     v[Sum.STRANGERS] += 1.0
     if r.flags & LINKED:
@@ -159,8 +165,8 @@ def count_first(v: Any, r: Any) -> Any:
 
 
 @njit
-def count_outcome(v: Any, r: Any, answer_s: int, memory: float) -> Any:
-    """Count what came of a contact."""
+def count_outcome(v: Any, r: Any, now: int, answer_s: int, memory: float) -> Any:
+    """Count what came of a contact; `now`, to which the sums have moved, is at or after the row's time."""
     if not r.flags & CONTACT or r.flags & PENDING:
         return  # a crowd that the account never met must not convict it; a contact not yet counted tells it itself
     welcome = welcome_column(r)
@@ -170,7 +176,10 @@ def count_outcome(v: Any, r: Any, answer_s: int, memory: float) -> Any:
         return
     answers = r.flags & (ACCEPTED | DECLINED | REPLIED | BLOCKED | REPORTED)
     alone = answers & (answers - 1) == 0  # nothing was known of it before
-    overdue = alone and r.waited >= answer_s  # it had counted as ignored
+    # Once the account's sums have moved past a contact's answer time, it has counted as ignored, also when the answer
+    # bears an earlier time and was only read now. `waited` is in whole seconds.
+    silent = now - np.int64(r.time) + 1000 * (np.int64(r.waited) - answer_s)  # for how long, ms
+    overdue = alone and silent > -1000
     if r.kind == BLOCKING or r.kind == REPORTING:
         if not (r.flags & BLOCKED and r.flags & REPORTED):
             count_blocked(v, r)
@@ -184,7 +193,7 @@ def count_outcome(v: Any, r: Any, answer_s: int, memory: float) -> Any:
         if both & (both - 1) == 0:
             v[welcome] += 1.0
             if overdue:
-                left = math.exp(-1000.0 * (np.int64(r.waited) - answer_s) / memory)
+                left = math.exp(-silent / memory) if silent > 0 else 1.0
                 v[refused] = max(v[refused] - left, 0.0)
 
 
@@ -239,7 +248,7 @@ def follow(
         if r.what == FIRST:
             count_first(v, r)
         elif r.what != SIGNED:
-            count_outcome(v, r, answer_s, memory)
+            count_outcome(v, r, last[slot], answer_s, memory)
         if r.new_signs:
             count_signs(v, r)
         v[Sum.SHARED] = max(np.int64(r.shared) - 1, 0)

@@ -307,8 +307,9 @@ def setting(case: Case, f: int, count: float) -> tuple[NDArray[np.float32], Any,
     elif name == "shared":
         v[Sum.SHARED] = round(count) - 1
     elif name == "minor_sum":
-        fewer = int(case.cusum["minors"]) - round(count)
-        cusum["value"] = max(0.0, float(case.cusum["value"]) - fewer * STEP)
+        # those who count half first: whichever the account had left alone, the sentence must hold
+        fewer, linked = int(case.cusum["minors"]) - round(count), int(case.cusum["linked"])
+        cusum["value"] = max(0.0, float(case.cusum["value"]) - (fewer - 0.5 * min(fewer, linked)) * STEP)
     else:
         v[alone[name]] = count
     return v, row, cusum
@@ -331,7 +332,8 @@ def random_case(judge: Judge, seed: int, f: int) -> Case:
     v[Sum.STRANGERS] += v[Sum.AGED] + v[Sum.LINKED] + v[Sum.SUSPECTS]
     cusum = np.zeros(1, SUM)
     cusum["minors"] = rng.integers(1, 30)
-    cusum["value"] = rng.uniform(0.0, STEP * cusum["minors"])
+    cusum["linked"] = rng.integers(0, cusum["minors"] + 1)
+    cusum["value"] = rng.uniform(0.0, STEP * (cusum["minors"] - 0.5 * cusum["linked"]))
     cusum["strangers"] = 2 * cusum["minors"]
     v[Sum.SHARED] = np.floor(v[Sum.SHARED])
     row = rows(1)[0]

@@ -19,7 +19,7 @@ ODDS = 4.0
 SHARE, RATE = 0.1, 0.02
 
 
-def plain(table: NDArray[np.void], skip: NDArray[np.bool_]) -> list[tuple[int, int, float]]:
+def plain(table: NDArray[np.void], skip: NDArray[np.bool_]) -> list[tuple[int, int, int, float]]:
     """Page's recursion, one account in a dictionary: minors, strangers and sum as of each row."""
     sums: dict[int, dict[str, Any]] = {}
     out = []
@@ -28,17 +28,20 @@ def plain(table: NDArray[np.void], skip: NDArray[np.bool_]) -> list[tuple[int, i
         minor = bool(row["flags"] & MINOR)
         s = sums.get(account)
         if row["what"] == FIRST and not skipped and row["flags"] & STRANGER and (s or minor):
-            s = sums.setdefault(account, {"value": 0.0, "minors": 0, "strangers": 0, "at": int(row["time"])})
+            s = sums.setdefault(
+                account, {"value": 0.0, "minors": 0, "linked": 0, "strangers": 0, "at": int(row["time"])}
+            )
             expected = max(SHARE, RATE * max(int(row["time"]) - s["at"], 0) / DAY)
             gain = (0.5 if row["flags"] & LINKED else 1.0) * math.log(ODDS) if minor else 0.0
             s["value"] += gain - (ODDS - 1.0) * expected
             s["minors"] += minor
+            s["linked"] += bool(minor and row["flags"] & LINKED)
             s["strangers"] += 1
             s["at"] = max(s["at"], int(row["time"]))
             if s["value"] <= 0.0:
                 del sums[account]
         s = sums.get(account)
-        out.append((s["minors"], s["strangers"], s["value"]) if s else (0, 0, 0.0))
+        out.append((s["minors"], s["linked"], s["strangers"], s["value"]) if s else (0, 0, 0, 0.0))
     return out
 
 
@@ -59,8 +62,8 @@ def test_it_is_pages_recursion(seed: int, n: int, gone: int) -> None:
         for part, hidden in ((table[:gone], skip[:gone]), (table[gone:], skip[gone:]))
     ]
     found = np.concatenate(parts)
-    for have, (minors, strangers, value) in zip(found, plain(table, skip), strict=True):
-        assert (have["minors"], have["strangers"]) == (minors, strangers)
+    for have, (minors, linked, strangers, value) in zip(found, plain(table, skip), strict=True):
+        assert (have["minors"], have["linked"], have["strangers"]) == (minors, linked, strangers)
         assert abs(float(have["value"]) - value) < 1e-9
 
 

@@ -38,6 +38,7 @@ def learned(seed: int = 0) -> Reference:
     reference.rho = rng.uniform(0.005, 0.5, reference.rho.shape)
     reference.mean = rng.uniform(0.02, 20.0, reference.mean.shape)
     reference.shape = rng.uniform(0.2, 10.0, reference.shape.shape)
+    reference.filled = (0.1, 1.0)[seed % 2]
     return reference
 
 
@@ -66,6 +67,7 @@ def any_sums(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
         *((Sum.STRANGERS, Sum.FIRST), (Sum.FIRST_MINORS, Sum.FIRST), (Sum.LINKED, Sum.STRANGERS)),
         *((Sum.AGED, Sum.STRANGERS), (Sum.MINORS, Sum.AGED), (Sum.GAP, Sum.AGED), (Sum.FAR, Sum.AGED)),
         *((Sum.SUSPECTS, Sum.STRANGERS), (Sum.SHARED, Sum.STRANGERS), (Sum.BLOCKED_MINORS, Sum.BLOCKED)),
+        (Sum.KNOWN_MINORS, Sum.KNOWN),
     ):
         v[:, part] = v[:, whole] * rng.choice([0.0, 0.3, 1.0], n)
     return v.astype(np.float32)
@@ -107,7 +109,7 @@ def plain(
             x = odds * test
         elif family.name == "volume":
             count = float(v[Sum.STRANGERS] - v[Sum.LINKED])
-            mean, shape = reference.mean[0, cohort], reference.shape[0, cohort]
+            mean, shape = reference.filled * reference.mean[0, cohort], reference.shape[0, cohort]
 
             def log_pmf(mu: float, count: float = count, shape: float = shape) -> float:
                 """The negative binomial, but for what does not depend on the mean."""
@@ -117,6 +119,9 @@ def plain(
         else:
             k, n = counts[family.name]
             q = reference.share[f, cohort]
+            if family.name == "minors":  # what is ordinary among those whom the account knows is so for it
+                known, children = float(v[Sum.KNOWN]), float(v[Sum.KNOWN_MINORS])
+                q = max(q, min((3.0 * q + children) / (3.0 + known), 0.9))
             q1 = 1.0 / (1.0 + (1.0 / q - 1.0) / odds)
             x = k * math.log(q1 / q) + (n - k) * math.log((1.0 - q1) / (1.0 - q))
             x /= 1.0 + max(n - 1.0, 0.0) * reference.rho[f, cohort]
@@ -272,6 +277,36 @@ def test_no_family_says_more_than_the_policy_lets_it(table: NDArray[np.void], se
     assert (found >= CLIP[0]).all()
     assert (found <= CLIP[1]).all()
     assert (total <= CLIP[1] * len(FAMILIES)).all()
+
+
+@settings(max_examples=100)
+@given(seed=st.integers(0, 2**32 - 1), more=st.floats(0.1, 50.0))
+def test_who_lives_among_children_is_less_suspect_for_meeting_some_and_nobody_more_for_knowing_adults(
+    seed: int, more: float
+) -> None:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    sums, cohort = any_sums(rng, 20), rng.integers(0, COHORTS, 20)
+    p, f = params(seed=seed % 7), NAMES.index("minors")
+    children, adults = sums.copy(), sums.copy()
+    children[:, [Sum.KNOWN, Sum.KNOWN_MINORS]] += more
+    adults[:, Sum.KNOWN] += more
+    (before, _), (among, _), (apart, _) = (weighed(p, v, cohort) for v in (sums, children, adults))
+    whole = sums[:, Sum.MINORS] == sums[:, Sum.AGED]  # of those who meet nobody else, every child weighs less
+    slack = 1e-4 * (1.0 + np.abs(before[:, f]))
+    assert (among[:, f] <= before[:, f] + slack)[whole].all()
+    nobody = sums.copy()
+    nobody[:, [Sum.KNOWN, Sum.KNOWN_MINORS]] = 0.0
+    assert (apart[:, f] <= weighed(p, nobody, cohort)[0][:, f] + slack)[whole].all()
+
+
+def test_in_the_first_weeks_sums_are_compared_with_what_they_can_hold_by_then() -> None:
+    """Half the strangers in sums that are half full are what all of them are in full ones."""
+    early, late = learned(), learned()
+    early.filled, late.filled = 0.5, 1.0
+    late.mean = late.mean / 2.0
+    one, other = (Params.of(reference, ODDS, ALL, WIDE) for reference in (early, late))
+    np.testing.assert_allclose(one.slope, other.slope)
+    np.testing.assert_allclose(one.offset, other.offset)
 
 
 @pytest.mark.parametrize("cohort", range(COHORTS))

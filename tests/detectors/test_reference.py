@@ -134,6 +134,22 @@ def test_a_few_samples_move_it_a_little_and_many_wholly() -> None:
     assert many.mean[0, ADULT] == pytest.approx(9.0, rel=0.05)
 
 
+def test_the_mean_of_full_sums_is_learned_from_sums_that_fill() -> None:
+    """A stream's first days: at half of what sums will hold, and at a tenth, the same mean and shape are learned."""
+    rng = np.random.Generator(np.random.PCG64(8))
+    for filled in (1.0, 0.5, 0.1):
+        reference = empty()
+        own = rng.gamma(1.0, 8.0, 40_000)
+        nothing = np.zeros((10_000, 1))
+        for i in range(4):
+            x = rng.poisson(filled * own[i::4]).astype(float)
+            reference.learn(NOW + i * DAY, np.full(10_000, ADULT), nothing, nothing, x[:, None], filled)
+        reference.filled = filled
+        assert reference.mean[0, ADULT] == pytest.approx(8.0, rel=0.15)
+        assert reference.usual(0)[ADULT] == pytest.approx(filled * 8.0, rel=0.15)
+        assert 0.8 <= reference.shape[0, ADULT] <= 2.5
+
+
 def test_a_cohort_hardly_seen_leans_on_all() -> None:
     rng = np.random.Generator(np.random.PCG64(4))
     reference = teach(empty(), people(rng, 20_000, 0.5, 0.1, mean=8.0))

@@ -62,11 +62,12 @@ class Plain:
         return sums
 
     def follow(self, row: Any) -> dict[str, float]:
-        v = self.at(int(row["account"]), int(row["time"]))
+        account = int(row["account"])
+        v = self.at(account, int(row["time"]))
         if row["what"] == FIRST:
             self.first(v, row, int(row["flags"]))
         elif row["what"] != SIGNED:
-            self.outcome(v, row, int(row["flags"]))
+            self.outcome(v, row, int(row["flags"]), self.held[account][0])
         self.signs(v, row)
         v["shared"] = max(int(row["shared"]) - 1, 0)  # as of the last row
         return v
@@ -102,6 +103,8 @@ class Plain:
         if flags & (BLOCKED | REPORTED):
             self.blocked(v, row)
         if not flags & STRANGER:
+            v["known"] += bool(row["target_age"])
+            v["known_minors"] += self.child(row)
             return
         v["strangers"] += 1
         v["linked"] += bool(flags & LINKED)
@@ -112,7 +115,7 @@ class Plain:
             v["gap"] += min(self.gap(row), 20) / 20 if self.gap(row) >= 3.5 else 0
             v["far"] += abs(self.gap(row)) >= 3.5
 
-    def outcome(self, v: dict[str, float], row: Any, flags: int) -> None:
+    def outcome(self, v: dict[str, float], row: Any, flags: int, now: int) -> None:
         if not flags & CONTACT or flags & PENDING:
             return
         welcome, refused = self.sides(row)
@@ -121,7 +124,8 @@ class Plain:
             return
         known = [bit for bit in (ACCEPTED, DECLINED, REPLIED, BLOCKED, REPORTED) if flags & bit]
         news = len(known) <= 1
-        too_late = news and int(row["waited"]) * 1000 >= WAIT
+        silent = now - (int(row["time"]) - 1000 * int(row["waited"]) + WAIT)  # for how long it has counted as ignored
+        too_late = news and silent > -1000
         if row["kind"] in (EventKind.ACCOUNT_BLOCKED, EventKind.ACCOUNT_REPORTED):
             if not (BLOCKED in known and REPORTED in known):
                 self.blocked(v, row)
@@ -131,7 +135,7 @@ class Plain:
         elif not (ACCEPTED in known and REPLIED in known):
             v[welcome] += 1
             if too_late:
-                v[refused] = max(0.0, v[refused] - math.exp((WAIT - 1000 * int(row["waited"])) / MEMORY))
+                v[refused] = max(0.0, v[refused] - math.exp(-max(silent, 0) / MEMORY))
 
     def signs(self, v: dict[str, float], row: Any) -> None:
         new, before = int(row["new_signs"]), int(row["signs"]) & ~int(row["new_signs"])
@@ -314,6 +318,23 @@ def test_a_contact_that_comes_too_late_to_be_answered_counts_as_ignored_and_its_
             if isinstance(step, Rows):
                 found.extend(sums.follow(step.table)[:, [Sum.WELCOME, Sum.REFUSED]].round(6).tolist())
     assert found == [[0, 0], [0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("answer", [EventKind.REQUEST_ACCEPTED, EventKind.REQUEST_DECLINED, EventKind.ACCOUNT_BLOCKED])
+def test_an_answer_in_time_that_is_read_after_the_silence_counts_as_the_answer_alone(answer: EventKind) -> None:
+    asked = Event(EventKind.REQUEST_SENT, START, "asked", "a", "b")
+    clock = Event(EventKind.MESSAGE_SENT, START + 13 * HOUR, "clock", "z", "zy")
+    reply = Event(answer, START + 2 * HOUR, "reply", "b", "a")
+    shard, sums = Shard(), Sums(FOREVER, WAIT)
+    found = []
+    for event in (asked, clock, reply):
+        for step in shard.process(batch_of([event])):
+            if isinstance(step, Rows):
+                table = step.table
+                mine = [shard.name(int(account)) == "a" for account in table["account"]]
+                found.extend(sums.follow(table)[mine][:, [Sum.WELCOME, Sum.REFUSED]].round(6).tolist())
+    glad = answer == EventKind.REQUEST_ACCEPTED
+    assert found == [[0, 0], [0, 1], [glad, not glad]]
 
 
 def test_a_late_answer_takes_back_what_is_left_of_the_silence() -> None:
