@@ -102,6 +102,8 @@ def read_expression(text: str, columns: Mapping[str, Kind]) -> Expression:
         raise ExpressionError("is a number, not a yes or no: compare it with something")
     if not reader.names:
         raise ExpressionError("reads no column")
+    if reader.alone:  # numexpr would compute it at once, to what is no column of yes and no
+        raise ExpressionError(f"{reader.alone!r} compares numbers alone")
     return Expression(text, part.text, tuple(sorted(reader.names)))
 
 
@@ -111,6 +113,8 @@ class _Reader:
     def __init__(self, columns: Mapping[str, Kind]) -> None:
         self.columns = columns
         self.names: set[str] = set()
+        self.alone = ""
+        """The first comparison that names no column."""
 
     def read(self, node: ast.expr) -> _Part:
         """Return a node in numexpr's words, with its type."""
@@ -176,9 +180,14 @@ class _Reader:
             sign = _COMPARE.get(type(op))
             if sign is None:
                 raise ExpressionError("`in` and `is` are not allowed")
+            if not self._reads(left) and not self._reads(right):
+                self.alone = self.alone or ast.unparse(ast.Compare(left, [op], [right]))
             parts.append(f"({self._number(left, sign)} {sign} {self._number(right, sign)})")
             left = right
         return _Part(parts[0] if len(parts) == 1 else f"({' & '.join(parts)})", "truth")
+
+    def _reads(self, node: ast.expr) -> bool:
+        return any(isinstance(part, ast.Name) and part.id in self.columns for part in ast.walk(node))
 
     def _call(self, name: str, args: list[ast.expr]) -> _Part:
         template = _FUNCTIONS.get(name)

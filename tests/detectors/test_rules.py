@@ -41,7 +41,9 @@ def policy_of(when: str, **more: Any) -> str:
 
 def reject(problem: PolicyError) -> None:
     """Give up an example whose refusal is right; any other is a failure."""
-    if not any(why in str(problem) for why in ("reads no column", "too many terms", "divides by zero")):
+    if not any(
+        why in str(problem) for why in ("reads no column", "too many terms", "divides by zero", "numbers alone")
+    ):
         raise problem
     assume(False)
 
@@ -60,7 +62,9 @@ def numbers() -> st.SearchStrategy[str]:
 
 
 def truths() -> st.SearchStrategy[str]:
-    compared = st.tuples(numbers(), st.sampled_from(("<", "<=", ">", ">=", "==", "!=")), numbers()).map(" ".join)
+    signs = st.sampled_from(("<", "<=", ">", ">=", "==", "!="))
+    column = st.tuples(st.sampled_from(NUMBERS), st.sampled_from("+-*/"), numbers()).map(lambda t: f"({' '.join(t)})")
+    compared = st.one_of(st.tuples(column, signs, numbers()), st.tuples(numbers(), signs, column)).map(" ".join)
     return st.recursive(
         st.one_of(st.sampled_from(TRUTHS), compared.map(lambda text: f"({text})")),
         lambda inner: st.one_of(
@@ -105,6 +109,8 @@ def test_a_rule_holds_for_a_row_when_python_says_so(when: str, seed: int) -> Non
     [
         ("minors_24 > 3", "unknown name 'minors_24'; did you mean 'minors_24h'?"),
         ("minors_24h + 3", "is a number, not a yes or no"),
+        ("0 < 0 and adult", "'0 < 0' compares numbers alone"),
+        ("0 < 2 - 1 < friends", "'0 < 2 - 1' compares numbers alone"),
         ("minors_24h > 3 & friends < 2", "binds tighter than a comparison: write `and`"),
         ("adult > 3", "wants numbers, and 'adult' is a yes or no"),
         ("not friends", "wants a yes or no, and 'friends' is a number"),

@@ -34,11 +34,11 @@ def test_planted_attackers_are_found_among_real_messages(seed: int, tmp_path: Pa
     found: dict[str, Any] = json.loads(said)
     classes = found["classes"]
     assert classes["minor_targeter"]["flagged"] >= 0.5
-    assert classes["minor_targeter"]["medium_or_above"] >= 0.4
+    assert classes["minor_targeter"]["medium_or_above"] >= 0.25
     assert (classes["minor_targeter"]["flagged"] + classes["slow_groomer"]["flagged"]) / 2 >= 0.4
     assert classes["benign"]["flagged"] <= 0.03
-    assert classes["benign"]["medium_or_above"] <= 0.015
-    assert found["average_precision"]["value"] >= 0.15
+    assert classes["benign"]["medium_or_above"] <= 0.005
+    assert found["average_precision"]["value"] >= 0.3
     innocent = {one["account_id"] for one in map(json.loads, labels.read_text().splitlines()) if not one["harmful"]}
     records = [json.loads(line) for line in flags.read_text().splitlines()]
     accused = {
