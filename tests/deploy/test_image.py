@@ -87,7 +87,8 @@ def test_its_build_gives_a_program_that_runs(tmp_path: Path) -> None:
         else:
             shutil.copy(ROOT / name, context / name)
     target = tmp_path / "kithwatch"
-    for step in [step for step in steps("RUN") if step.startswith("uv sync")]:
+    commands = [part.strip() for step in steps("RUN") for part in step.split("&&")]
+    for step in [command for command in commands if command.startswith("uv sync")]:
         subprocess.run(
             [uv, *step.split()[1:], "--python", sys.executable, "--quiet"],
             cwd=context,
