@@ -37,6 +37,7 @@ from benchmarks.networkx_peer import NetworkxPeer
 from benchmarks.plain_peer import PlainPeer
 from detectors.policy import default_policy
 from simulation.scenarios import build
+from streams.collector import spare
 from streams.events import Event
 from streams.outflow import flag_bytes
 from streams.replay import Replay
@@ -128,6 +129,7 @@ def main() -> None:
 
     warm = Replay(default_policy(), not_after=LATEST)
     timed(lambda: list(warm.feed(stream[0])), collect=True)  # loads what is compiled
+    spare()  # as the command does
     turns = [
         (
             timed(lambda: bare(typed), collect=False),

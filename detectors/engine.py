@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
-from typing import ClassVar, Final, NamedTuple
+from operator import itemgetter
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,10 @@ class Finding(NamedTuple):
     judged: int  # row in what was judged; -1 for a minor at risk
 
 
-_position = attrgetter("position")
+Found = tuple[Any, ...]
+"""A `Finding`, or the plain tuple of its fields: most findings are no news, and to make one of each would cost more."""
+
+_position = itemgetter(0)
 
 
 class Engine:
@@ -118,16 +121,18 @@ class Engine:
         if len(at_risk):  # they are judged apart
             place = np.flatnonzero(table["what"] != EXPOSED)
             judged = self.judge.judge(table[place])
-            found = [f._replace(position=int(place[f.judged])) for f in self._accused(table[place], judged)]
+            found = [(int(place[f[0]]), *f[1:]) for f in self._accused(table[place], judged)]
             found = sorted([*found, *self._exposed(table, at_risk)], key=_position)
         else:
             judged = self.judge.judge(table)
             found = self._accused(table, judged)
         if self.policy.suppress:
-            found = [f for f in found if not self._rests(f)]
-        for f in found:
-            news = self.ledger.note(*f[1:8])
+            found = [f for f in found if not self._rests(Finding._make(f))]
+        note = self.ledger.note
+        for each in found:  # plain tuples: hardly one in ten is news
+            news = note(*each[1:8])
             if news is not None:
+                f = Finding._make(each)
                 row = table[f.position]
                 yield self._flag(row, judged, f, news) if f.judged >= 0 else self._protect(row, f, news)
         erased = table["kind"] == EventKind.ACCOUNT_DELETED
@@ -136,7 +141,7 @@ class Engine:
             for key in table["hash"][erased].tolist():
                 self.ledger.forget(key)
 
-    def _accused(self, table: NDArray[np.void], judged: Judged) -> list[Finding]:
+    def _accused(self, table: NDArray[np.void], judged: Judged) -> list[Found]:
         """Return what detectors and rules find of accounts, in the order of rows."""
         found = self._suspects(table, judged)
         if not len(self.rules):
@@ -161,7 +166,7 @@ class Engine:
             for rest in self.policy.suppress
         )
 
-    def _suspects(self, table: NDArray[np.void], judged: Judged) -> list[Finding]:
+    def _suspects(self, table: NDArray[np.void], judged: Judged) -> list[Found]:
         """Return what is found of accounts under suspicion, in the order of rows."""
         erased = table["kind"] == EventKind.ACCOUNT_DELETED
         hits = np.flatnonzero(((judged.level >= 0) | (judged.trial >= 0).any(axis=1)) & ~erased)
@@ -187,7 +192,7 @@ class Engine:
         score = score_of(nats, self.policy.evidence.score_half)
         before = (column.tolist() for column in (at, table["hash"][at]))
         after = (column.tolist() for column in (table["time"][at], level, score, nats, shadow, at))
-        return [Finding(*each) for each in zip(*before, names, *after, strict=True)]
+        return list(zip(*before, names, *after, strict=True))
 
     def _exposed(self, table: NDArray[np.void], at_risk: NDArray[np.int64]) -> list[Finding]:
         """Return what is found of minors for whom suspects reach."""

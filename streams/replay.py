@@ -27,6 +27,7 @@ from graph.message import Reviews
 from graph.shard import Shard
 from graph.state import Var
 from streams.cli import UserError
+from streams.collector import spare
 from streams.decode import EventDecoder
 from streams.files import Block, read_blocks, size_of
 from streams.lists import read_lists
@@ -226,6 +227,7 @@ def replay(
     run = Replay(policy, raise_after=after, lists=read_lists(lists_paths, policy), reviews=reviews)
     kinds: Counter[str] = Counter()
     refused: Counter[str] = Counter()
+    spare()
     begun = time.perf_counter()
     with ExitStack() as stack:
         out = _Out(flags_path, files, stack)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 import faust
 
 from streams.cli import UserError
+from streams.collector import spare
 from streams.lists import read_lists
 from streams.options import read_policy, read_time
 from streams.process import check_port, check_snapshots, set_up_logging
@@ -97,11 +97,7 @@ def worker(
         port=health_port,
     )
     exercise()  # compiles on a machine's very first start, loads what is compiled on every other
-    # a fetch makes a Python object a record, and they all die young: without this, a tenth of the time goes into
-    # looking at the objects that live
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    spare()
     runner = Runner(made, redirect_stdouts=False, quiet=True, override_logging=False)
     runner.spinner = None
     sys.exit(runner.execute_from_commandline())
