@@ -108,8 +108,10 @@ def _pairs(shard: Shard) -> Iterator[str]:
     pairs = s.pairs[:top]
     free = _walk(int(v[Var.PAIRS_FREE]), s.pairs["last_next"].tolist())
     if len(free) != top - int(v[Var.PAIRS]):
-        yield "the count of contacts is wrong"
+        yield "the count of rows of contacts is wrong"
     held = np.flatnonzero(pairs["activity"] != NIL).tolist()
+    if len(held) != int(v[Var.HELD]):
+        yield "the count of contacts held is wrong"
     if set(free) & set(held):
         yield "a contact that is held is in the free list"
     if int((s.pair_index != NIL).sum()) != len(held):

@@ -87,6 +87,7 @@ def add_pair(s: Any, actor: int, target: int, time: int, event: Any) -> Any:
     else:
         s.vars[Var.PAIRS_FREE] = s.pairs[row].last_next
     s.vars[Var.PAIRS] += 1
+    s.vars[Var.HELD] += 1
     account = s.accounts[actor]
     activity = np.int64(account.activity)
     if activity == NIL:
@@ -134,6 +135,7 @@ def erase_event(s: Any, row: int) -> Any:
 def detach_pair(s: Any, row: int) -> Any:
     """Take a contact away from its actor and target; the row itself waits in the calendars."""
     pair = s.pairs[row]
+    s.vars[Var.HELD] -= 1
     unindex_pair(s, row)
     activity = np.int64(pair.activity)
     if pair.later != NIL:

@@ -130,7 +130,7 @@ class Shard:
     @property
     def contacts(self) -> int:
         """Contacts (pairs of actor and target) held."""
-        return int(self.state.vars[Var.PAIRS])
+        return int(self.state.vars[Var.HELD])
 
     @property
     def friendships(self) -> int:

@@ -185,6 +185,7 @@ class _Vars(NamedTuple):
     TIES_TOP: int = 39
     TIES_FREE: int = 40
     ERASED: int = 41  # accounts that callers and ties are still to forget
+    HELD: int = 42  # pairs that stand among an actor's contacts: not those that only wait in the calendars
     SIZE: int = 48
 
 
