@@ -20,6 +20,7 @@ from console.rights import ROLES
 from console.rules import load_rules
 from console.service import OidcSettings, Service, wall_clock
 from streams.cli import UserError
+from streams.collector import spare
 from streams.settings import KafkaSettings
 
 __all__ = ["console"]
@@ -114,6 +115,7 @@ def console(
     )
     if demo:
         _add_demo_users(service, os.environ["KITHWATCH_CONSOLE_PASSWORD"])
+    spare()
     Server(service, kafka, host=host, port=port, follow=not no_events).run()
 
 

@@ -20,6 +20,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 __all__ = ["Database", "DatabaseError"]
 
 BUSY_MS: Final = 30_000
+CACHE_KIB: Final = 131_072
+"""Of each connection: what one batch of flags changes must fit, or it is written twice."""
+CHECKPOINT_PAGES: Final = 16_384
+"""64 MiB. A batch of flags on a large store changes a third of that: copying the log back after each would write most
+pages twice."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -101,9 +106,15 @@ class Database:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_MS}",
+        f"cache_size=-{CACHE_KIB}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
-    cursor.execute("PRAGMA cache_size=-65536")
     cursor.close()
 
 

@@ -67,7 +67,12 @@ def _erase(connection: Connection, account: str) -> None:
         connection.execute(
             update(cases)
             .where(cases.c.id == number)
-            .values(account=f"erased-{number % 10**7}", headline="The account was deleted.", age_band="unknown")
+            .values(
+                account=f"erased-{number % 10**7}",
+                headline="The account was deleted.",
+                age_band="unknown",
+                briefs="[]",
+            )
         )
         connection.execute(
             update(cases)

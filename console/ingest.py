@@ -7,42 +7,51 @@ with the rows, so that a record is neither lost nor counted twice whatever happe
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from console.bulkwrite import write_many
+from console.bulkwrite import among, write_many
+from console.judging import Brief, Known, brief_of, judge, read_briefs, replaced, top_of
 from console.keys import Keys
-from console.priority import fused, rank_of
 from console.rules import Rules
 from console.tables import cases, contacts, flag_hours, flags, identities
 from console.times import ms
-from console.words import OPEN, SEVERITIES, level
+from console.words import level
 from streams.flags import Flag
 
 __all__ = ["Ingest", "Taken"]
 
 HOUR: Final = 3_600_000
-CHUNK: Final = 4_000
-"""Values in one IN (…): below the limits of both databases."""
 CACHE: Final = 300_000
-GROWN: Final = 5
-"""A decided case is opened again when the minors reached doubled, and are at least so many."""
 
 Row = dict[str, Any]
 _JUDGED: Final = select(
-    *(flags.c[name] for name in ("case_id", "type", "detector", "shadow", "peak_severity", "peak_score", "minors")),
-    *(flags.c[name] for name in ("raised_at", "updated_at", "explanation", "policy_version")),
+    *(flags.c[name] for name in ("case_id", "flag_id", "type", "detector", "shadow", "peak_severity", "peak_score")),
+    *(flags.c[name] for name in ("minors", "raised_at", "updated_at")),
 )
 """What a case is judged by: not the evidence, which is most of a flag."""
 _KNOWN: Final = select(
-    *(flags.c[name] for name in ("flag_id", "type", "updated_at", "raised_at", "peak_severity", "peak_score")),
-    *(flags.c[name] for name in ("shadow", "records", "evidence")),
+    *(flags.c[name] for name in ("flag_id", "case_id", "type", "updated_at", "raised_at", "peak_severity")),
+    *(flags.c[name] for name in ("peak_score", "shadow", "records", "evidence")),
 )
 """What the next record of a flag is merged with."""
+_CASE: Final = select(*(cases.c[name] for name in Known.__struct_fields__))
+_SELDOM: Final = ("state", "severity", "shadow", "opened_at", "due_at", "held_until", "assignee", "reopened_because")
+"""What a flag seldom changes of a case. An UPDATE that names them rewrites every index of the queue."""
+
+
+class Targets(msgspec.Struct, gc=False):
+    """Of the evidence that is held: whom the flag names."""
+
+    targets: list[str]
+
+
+_TARGETS: Final = msgspec.json.Decoder(Targets)
+_EVIDENCE: Final = msgspec.json.Encoder()
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -123,9 +132,11 @@ class Ingest:
         self._write_flags(connection, list(merged.values()))
         self._write_contacts(connection, list(reached.values()))
         _count_hours(connection, hours)
-        touched = sorted({row["case_id"] for row in merged.values()})
+        touched: defaultdict[int, dict[str, Row]] = defaultdict(dict)
+        for flag_id, row in merged.items():
+            touched[row["case_id"]][flag_id] = row
         opened, reopened = self._refresh(connection, touched, now)
-        return Taken(len(records), news, tuple(opened), tuple(reopened), tuple(touched))
+        return Taken(len(records), news, tuple(opened), tuple(reopened), tuple(sorted(touched)))
 
     def _cases(
         self, connection: Connection, records: Iterable[Flag], accounts: dict[str, str], now: int
@@ -164,22 +175,23 @@ class Ingest:
             "rank": 0.0,
             "legal_hold": False,
             "version": 0,
+            "briefs": "[]",
         }
 
     def _merge(self, before: Row | None, record: Flag, case: int) -> Row | None:
         """Return a flag's row after a record; None when the record is no news."""
         updated, severity = ms(record.updated_at), level(record.severity)
-        if before is not None and (updated, record.type) != (before["updated_at"], before["type"]):
-            if updated < before["updated_at"]:
+        if before is not None:
+            if updated < before["updated_at"] or (updated, record.type) == (before["updated_at"], before["type"]):
                 return None
-        elif before is not None:
-            return None
-        evidence = record.evidence
+            if before["case_id"] != case:  # one id for two accounts: the first keeps it
+                return None
+        evidence, pseudonym = record.evidence, self.pseudonym
         held = {
             "features": evidence.features,
             "thresholds": evidence.thresholds,
             "baseline": evidence.baseline,
-            "targets": [self.pseudonym(target) for target in evidence.targets],
+            "targets": [pseudonym(target) for target in evidence.targets],
             "event_ids": evidence.event_ids,
         }
         return {
@@ -202,7 +214,7 @@ class Ingest:
             "shadow": record.shadow if before is None else record.shadow and before["shadow"],
             "minors": _minors(evidence.features),
             "records": 1 if before is None else before["records"] + 1,
-            "evidence": msgspec.json.encode(held).decode(),
+            "evidence": _EVIDENCE.encode(held).decode(),
         }
 
     def _reach(
@@ -214,7 +226,7 @@ class Ingest:
         record: Flag,
     ) -> None:
         """Note the targets that an earlier record of the flag did not name."""
-        old = () if before is None else msgspec.json.decode(before["evidence"])["targets"]
+        old = () if before is None else set(_TARGETS.decode(before["evidence"]).targets)
         for target in record.evidence.targets:
             other = self.pseudonym(target)
             if other not in old:
@@ -244,90 +256,71 @@ class Ingest:
     def _write_contacts(self, connection: Connection, rows: list[Row]) -> None:
         write_many(connection, upsert(connection, contacts).on_conflict_do_nothing(), rows)
 
-    def _refresh(self, connection: Connection, touched: list[int], now: int) -> tuple[list[int], list[int]]:
-        """Work out anew what the cases' flags say; return which are new, and which are open again."""
-        live: defaultdict[int, list[Row]] = defaultdict(list)
-        for flag in _rows_of(connection, _JUDGED, flags.c.case_id, touched):
-            live[flag["case_id"]].append(flag)
+    def _refresh(
+        self, connection: Connection, touched: dict[int, dict[str, Row]], now: int
+    ) -> tuple[list[int], list[int]]:
+        """Judge the cases anew by their flags; return which are new, and which are open again.
+
+        Parameters
+        ----------
+        touched : dict
+            Number of a case to the rows of its flags that are news, by their id.
+        """
+        # locked in the order of numbers, as whoever else changes several cases does: decisions come at the same time
+        query = _CASE.where(among(connection, cases.c.id, touched)).order_by(cases.c.id).with_for_update()
+        before = [Known(*row) for row in connection.execute(query)]
+        own = self._briefs(connection, before)
         changed: list[Row] = []
-        reopened: list[int] = []
+        headless: dict[str, Row] = {}
         opened: list[int] = []
-        for case in _rows_of(connection, select(cases), cases.c.id, touched):
-            row = self._judge(case, live[case["id"]], now)
+        reopened: list[int] = []
+        for case in before:
+            old, news = own[case.id], touched[case.id]
+            briefs = replaced(old, {flag_id: brief_of(row) for flag_id, row in news.items()})
+            row = judge(case, briefs, now, self.rules)
+            row |= {"headline": case.headline, "policy_version": case.policy_version}
             changed.append(row)
-            if not case["flags"]:
-                opened.append(case["id"])
-            elif row["reopened_because"] and case["state"] != "open" and row["state"] == "open":
-                reopened.append(case["id"])
-        write_many(connection, update(cases).where(cases.c.id == bindparam("number")), changed)
+            top = top_of(briefs)
+            if top.flag_id in news:
+                row |= _head(news[top.flag_id])
+            elif case.briefs is None or not old or top_of(old).flag_id != top.flag_id:
+                headless[top.flag_id] = row
+            if not case.flags:
+                opened.append(case.id)
+            elif row["reopened_because"] and case.state != "open" and row["state"] == "open":
+                reopened.append(case.id)
+        if headless:
+            query = select(flags.c.flag_id, flags.c.explanation, flags.c.policy_version)
+            for found in connection.execute(query.where(among(connection, flags.c.flag_id, headless))).mappings():
+                headless[found["flag_id"]] |= _head(found)
+        _write_cases(connection, before, changed)
         return opened, reopened
 
-    def _judge(self, case: Row, own: list[Row], now: int) -> Row:
-        standing = [flag for flag in own if flag["type"] != "flag.retracted"]
-        seen = [flag for flag in standing if not flag["shadow"]] or standing
-        top = max(seen or own, key=lambda flag: (flag["peak_severity"], flag["peak_score"], flag["updated_at"]))
-        severity = max((flag["peak_severity"] for flag in seen), default=0)
-        best: dict[str, float] = {}
-        for flag in seen:
-            best[flag["detector"]] = max(best.get(flag["detector"], 0.0), flag["peak_score"])
-        score, minors = fused(best.values()), max((flag["minors"] for flag in seen), default=0)
-        row = {
-            "number": case["id"],
-            "state": case["state"],
-            "severity": severity,
-            "score": score,
-            "minors": minors,
-            "detectors": "," + ",".join(sorted({flag["detector"] for flag in own})) + ",",
-            "shadow": all(flag["shadow"] for flag in own),
-            "headline": top["explanation"],
-            "flags": len(own),
-            "policy_version": top["policy_version"],
-            "first_flag_at": min(flag["raised_at"] for flag in own),
-            "last_flag_at": max(flag["updated_at"] for flag in own),
-            "changed_at": now,
-            "opened_at": case["opened_at"],
-            "due_at": case["due_at"],
-            "held_until": case["held_until"],
-            "assignee": case["assignee"],
-            "reopened_because": case["reopened_because"],
-            "version": case["version"] + 1,
-        }
-        latest = now + self.rules.deadlines.ms(severity)
-        if not case["flags"]:  # nobody has seen it yet
-            row |= {"state": "open", "opened_at": now}
-        if case["due_at"] is None or severity > case["severity"]:
-            row["due_at"] = latest if case["due_at"] is None else min(case["due_at"], latest)
-        because = _grown(case, row, own)
-        if not standing and (case["state"] in OPEN or not case["flags"]):
-            row["state"] = "withdrawn"
-        elif because:
-            row |= {"state": "open", "reopened_because": because, "opened_at": now, "due_at": latest}
-            row |= {"held_until": None, "assignee": None if case["state"] not in OPEN else case["assignee"]}
-        row["rank"] = rank_of(score, severity, minors, row["opened_at"])
-        return row
+    def _briefs(self, connection: Connection, known: list[Known]) -> dict[int, list[Brief]]:
+        """Return the flags of cases in short: from the case, or where it keeps none, from the flags as they are now."""
+        own = {case.id: [] if case.briefs is None else read_briefs(case.briefs) for case in known}
+        unread = [case.id for case in known if case.briefs is None]
+        for row in _rows_of(connection, _JUDGED, flags.c.case_id, unread):
+            own[row["case_id"]].append(brief_of(row))
+        return own
 
 
-def _grown(case: Row, row: Row, own: list[Row]) -> str | None:
-    """Return why a case that was laid aside or decided has to be looked at again."""
-    if not case["flags"]:
-        return None
-    if case["state"] == "withdrawn":
-        return "a new flag was raised" if any(flag["type"] != "flag.retracted" for flag in own) else None
-    if case["state"] in ("held", "waiting"):
-        if row["severity"] > case["severity"]:
-            return f"severity rose to {SEVERITIES[row['severity']]}"
-        return None
-    if case["state"] not in ("confirmed", "dismissed"):
-        return None
-    decided = case["decided_severity"] or 0
-    if row["severity"] > decided:
-        return f"severity rose from {SEVERITIES[decided]} to {SEVERITIES[row['severity']]}"
-    minors = case["decided_minors"] or 0
-    if row["minors"] >= max(2 * minors, GROWN) and row["minors"] > minors:
-        return f"minors reached rose from {minors} to {row['minors']}"
-    if row["flags"] > case["flags"] and row["severity"] >= 1:
-        return "a new episode was flagged"
-    return None
+def _head(row: Any) -> Row:
+    return {"headline": row["explanation"], "policy_version": row["policy_version"]}
+
+
+def _write_cases(connection: Connection, before: list[Known], changed: list[Row]) -> None:
+    """Write cases down: of most only what flags often change, which spares the indexes of the rest."""
+    statement = update(cases).where(cases.c.id == bindparam("number"))
+    whole: list[Row] = []
+    part: list[Row] = []
+    for case, row in zip(before, changed, strict=True):
+        if any(getattr(case, name) != row[name] for name in _SELDOM):
+            whole.append(row)
+        else:
+            part.append({name: value for name, value in row.items() if name not in _SELDOM})
+    write_many(connection, statement, whole)
+    write_many(connection, statement, part)
 
 
 def _minors(features: dict[str, float]) -> int:
@@ -335,25 +328,17 @@ def _minors(features: dict[str, float]) -> int:
 
 
 def _case_numbers(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    wanted = list(keys)
-    numbers: dict[tuple[str, str], int] = {}
-    for at in range(0, len(wanted), CHUNK):
-        part = wanted[at : at + CHUNK]
-        query = select(cases.c.id, cases.c.account, cases.c.role).where(
-            cases.c.account.in_({account for account, _ in part})
-        )
-        numbers |= {(row.account, row.role): row.id for row in connection.execute(query)}
-    return numbers
+    query = select(cases.c.account, cases.c.role, cases.c.id)
+    found = connection.execute(query.where(among(connection, cases.c.account, {account for account, _ in keys})))
+    return {(account, role): number for account, role, number in found}
 
 
-def _rows_of(connection: Connection, wanted_of: Any, column: Any, values: Iterable[Any]) -> list[Row]:
-    wanted = list(values)
-    found: list[Row] = []
-    for at in range(0, len(wanted), CHUNK):
-        rows = connection.execute(wanted_of.where(column.in_(wanted[at : at + CHUNK])))
-        names = tuple(rows.keys())
-        found.extend(dict(zip(names, row, strict=True)) for row in rows)
-    return found
+def _rows_of(connection: Connection, wanted_of: Any, column: Any, values: Collection[Any]) -> list[Row]:
+    if not values:
+        return []
+    rows = connection.execute(wanted_of.where(among(connection, column, values)))
+    names = tuple(rows.keys())
+    return [dict(zip(names, row, strict=True)) for row in rows.all()]
 
 
 def _count_hours(connection: Connection, hours: Counter[tuple[int, str, bool]]) -> None:

@@ -43,6 +43,7 @@ identities = Table(
     metadata,
     Column("account", Pseudonym, primary_key=True),
     Column("account_id", Exact, nullable=False, unique=True),
+    sqlite_with_rowid=False,
 )
 
 accounts = Table(
@@ -84,6 +85,8 @@ cases = Table(
     Column("rank", Float, nullable=False),
     Column("legal_hold", Boolean, nullable=False, default=False),
     Column("version", Integer, nullable=False, default=1),
+    # its flags in short (console/judging.py), so that a record need not read them all; NULL: read them
+    Column("briefs", Text),
     UniqueConstraint("account", "role"),
     Index("ix_cases_queue", "state", "shadow", "role", "rank", "id"),
     Index("ix_cases_due", "state", "shadow", "role", "due_at", "id"),
@@ -129,6 +132,7 @@ contacts = Table(
     Column("requests", Integer, nullable=False, default=0),
     Column("messages", Integer, nullable=False, default=0),
     Index("ix_contacts_other", "other", "case_id"),
+    sqlite_with_rowid=False,
 )
 
 activity = Table(

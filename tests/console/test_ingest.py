@@ -8,15 +8,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from console.judging import MOST, Brief, brief_of, read_briefs
 from console.priority import points_now, rank_of
 from console.service import Service
 from console.tables import cases, contacts, flag_hours, flags, identities
-from streams.flags import Flag
+from streams.flags import Flag, rfc3339
 from tests.console.build import HOUR, START, Clock, flag, service_of, take
 
 
@@ -131,6 +133,34 @@ def test_waiting_weighs_the_same_for_all_so_that_order_needs_no_upkeep() -> None
     assert rank_of(0.3, 0, 0, START) > rank_of(0.8, 2, 9, START + 9000 * HOUR), "nothing waits for ever"
 
 
+def test_the_words_of_a_case_are_those_of_the_flag_that_weighs_most(service: Service) -> None:
+    take(service, flag(severity="high", explanation="the high one"))
+    take(service, flag(number=1, severity="low", explanation="the low one", minutes=1))
+    assert only(service)["headline"] == "the high one"
+    take(service, flag(severity="high", kind="flag.retracted", explanation="the high one", minutes=2))
+    assert only(service)["headline"] == "the low one"
+
+
+@pytest.mark.parametrize("many", [3, MOST, MOST + 3])
+def test_a_case_of_many_flags_is_judged_by_all_of_them(service: Service, many: int) -> None:
+    take(service, flag(number=0, score=0.9, severity="critical", explanation="the worst"))
+    for number in range(1, many):
+        take(service, flag(number=number, score=0.2, severity="low", minutes=number))
+    case = only(service)
+    assert (case["flags"], case["severity"], case["headline"]) == (many, 3, "the worst")
+    assert (case["briefs"] is None) == (many > MOST), "and keeps them in short only while they are few"
+    take(service, flag(number=0, severity="critical", kind="flag.retracted", minutes=60))
+    case = only(service)
+    assert (case["flags"], case["severity"]) == (many, 0)
+
+
+def test_a_flag_id_under_two_accounts_stays_with_the_first(service: Service) -> None:
+    first = flag("u1")
+    take(service, first)
+    take(service, msgspec.structs.replace(first, account_id="u2", updated_at=rfc3339(START + HOUR)))
+    assert [(case["flags"], case["state"]) for case in rows(service, cases)] == [(1, "open"), (0, "withdrawn")]
+
+
 def stream_of(seed: int) -> list[Flag]:
     """Return a topic's worth of flags: episodes of a few accounts that rise, fall and are retracted."""
     random_ = random.Random(seed)
@@ -158,14 +188,30 @@ def stream_of(seed: int) -> list[Flag]:
     return made
 
 
-def outcome(where: Path, stream: Sequence[Flag], cuts: Sequence[int]) -> list[list[dict[str, Any]]]:
-    """Return what the tables hold after the stream came in batches."""
+def by_id(briefs: Sequence[Brief]) -> list[Brief]:
+    return sorted(briefs, key=lambda brief: brief.flag_id)
+
+
+def outcome(
+    where: Path, stream: Sequence[Flag], cuts: Sequence[int], *, forgetful: bool = False
+) -> list[list[dict[str, Any]]]:
+    """Return what the tables hold after the stream came in batches; if forgetful, each case then reads its flags."""
     where.mkdir()
     service = service_of(where)
     edges = [0, *sorted(cuts), len(stream)]
     for start, end in pairwise(edges):
+        if forgetful:
+            with service.database.writing() as connection:
+                connection.execute(update(cases).values(briefs=None))
         take(service, *stream[start:end])
-    left_out = ("version", "state", "reopened_because", "due_at", "rank", "opened_at")
+    said: dict[int, list[Brief]] = {}
+    for row in rows(service, flags):
+        said.setdefault(row["case_id"], []).append(brief_of(row))
+    for case in rows(service, cases):
+        kept = read_briefs(case["briefs"] or "[]")
+        if kept or not forgetful:  # a case that no later batch touched has forgotten for good
+            assert by_id(kept) == by_id(said[case["id"]]), "what a case keeps is what its flags say"
+    left_out = ("version", "state", "reopened_because", "due_at", "rank", "opened_at", "briefs")
     found = [
         [{name: value for name, value in row.items() if name not in left_out} for row in rows(service, table)]
         for table in (cases, flags, contacts, flag_hours, identities)
@@ -183,5 +229,6 @@ def test_the_same_flags_give_the_same_cases_however_they_come(
     folder = tmp_path_factory.mktemp("cuts")
     whole = outcome(folder / "whole", stream, [])
     assert outcome(folder / "cut", stream, cuts) == whole
+    assert outcome(folder / "forgetful", stream, cuts, forgetful=True) == whole
     # after a crash, the records since some offset come once more
     assert outcome(folder / "again", stream + stream[again:], [len(stream)]) == whole
