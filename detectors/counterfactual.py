@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from detectors.detector import Case
-from detectors.evidence import FAMILIES, MINOR_SUM, VOLUME, family_numbers, rate_of, share_terms
+from detectors.evidence import DETECTORS, FAMILIES, MINOR_SUM, VOLUME, family_numbers, rate_of, share_terms
 from detectors.policy import Policy
 from detectors.table import MASS_LIMIT, MINOR_LIMIT, VOUCHED_LIMIT, WINDOW_NAMES
 from detectors.words import at_most, listing, number
@@ -43,6 +43,8 @@ NOUNS: Final = {
     "minor_sum": "minors met over time",
 }
 """What the count of a family is a number of."""
+_TOLD: Final = [(f, family.detector, NOUNS[family.name]) for f, family in enumerate(FAMILIES)]
+_OWN: Final = {name: family_numbers(name) for name in DETECTORS}
 LEAST: Final = 0.5
 """Evidence that is worth naming, in nats."""
 LEAST_COUNT: Final = 0.01
@@ -86,13 +88,14 @@ def account_for(case: Case, name: str, nats: float, judge: Judge, policy: Policy
     line = judge.line(case.cohort // 4)
     own: dict[str, float] = {}
     spoke: list[tuple[float, str]] = []
-    for f, family in enumerate(FAMILIES):
-        said = case.evidence_list[f]
+    evidence, counts, families = case.evidence_list, judge.counts.tolist(), _OWN.get(name, [])
+    for f, detector, noun in _TOLD:
+        said = evidence[f]
         # what is in the sum, and nothing else: of detectors in shadow, that which is told of
-        if (judge.counts[f] or family.detector == name) and abs(said) >= 0.05:
-            own[family.detector] = own.get(family.detector, 0.0) + said
+        if abs(said) >= 0.05 and (counts[f] or detector == name):
+            own[detector] = own.get(detector, 0.0) + said
             if abs(said) >= LEAST:
-                spoke.append((said, NOUNS[family.name]))
+                spoke.append((said, noun))
     features = {"nats": round(nats, 3)} | {f"nats_{d}": round(x, 3) for d, x in own.items()}
     thresholds: dict[str, float] = {"nats": round(line, 3), "p_value": policy.severities.low}
     thresholds |= _limit(limit, policy)
@@ -101,16 +104,16 @@ def account_for(case: Case, name: str, nats: float, judge: Judge, policy: Policy
         least = policy.detectors.minor_targeting.exempt_limit_7d
         sentence = f"Would not have been raised below {least} minors in 7 days."
         return Account(features, thresholds, _contributions(spoke), sentence)
-    for f in sorted(family_numbers(name), key=lambda f: -case.evidence_list[f]):
+    for f in sorted(families, key=lambda f: -evidence[f]):
         below = _count_at_line(case, f, nats - line, judge)
         if below is not None:
-            noun = NOUNS[FAMILIES[f].name]
+            noun = _TOLD[f][2]
             thresholds[f"below_{FAMILIES[f].name}"] = round(below, 3)
             late = "" if f == MINOR_SUM else " of late"
             sentence = f"Would not have been raised below {at_most(below)} {noun}{late}, all else equal."
             break
     if not sentence:
-        together = sum(case.evidence_list[f] for f in family_numbers(name))
+        together = sum(evidence[f] for f in families)
         enough = f"all evidence together is {number(nats)} nats, {number(line)} suffice."
         if nats - together < line <= nats:
             sentence = f"Would not have been raised without these {number(together)} nats: {enough}"

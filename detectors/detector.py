@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -19,10 +19,11 @@ from graph.state import DAY, HOUR
 __all__ = ["LENGTHS", "Case", "Detector", "Story"]
 
 LENGTHS: Final = (HOUR, DAY, 7 * DAY)
+_RECENT: Final = [f"recent_{name.lower()}" for name in Sum._fields]
 _NUMBER: Final = {family.name: i for i, family in enumerate(FAMILIES)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """One row that is to be explained: what it was judged by, and nothing else.
 
@@ -37,6 +38,8 @@ class Case:
         The evidence, by family.
     reference : Reference
         As it was when the row was judged.
+    evidence_list : list of float
+        The evidence by family, in their order.
     """
 
     row: Any
@@ -45,28 +48,19 @@ class Case:
     cusum: Any
     nats: NDArray[np.float64]
     reference: Reference
+    evidence_list: list[float] = field(init=False)
+    _counts: list[list[float]] = field(init=False)
+    _windows: list[int] = field(init=False)
+    _sums: list[float] = field(init=False)
 
-    @cached_property
-    def _counts(self) -> tuple[list[float], list[float]]:
-        k, n = np.zeros(len(SHARES)), np.zeros(len(SHARES))
-        share_counts(self.sums, k, n)
-        return k.tolist(), n.tolist()
-
-    @cached_property
-    def _windows(self) -> list[int]:
-        counts: list[int] = self.row["counts"].tolist()
-        return counts
-
-    @cached_property
-    def _sums(self) -> list[float]:
-        sums: list[float] = self.sums.tolist()
-        return sums
-
-    @cached_property
-    def evidence_list(self) -> list[float]:
-        """The evidence by family, in their order."""
-        nats: list[float] = self.nats.tolist()
-        return nats
+    def __post_init__(self) -> None:
+        # lists, since single numbers are read, and many: an array makes an object of each
+        shares = np.zeros((2, len(SHARES)))
+        share_counts(self.sums, shares[0], shares[1])
+        object.__setattr__(self, "_counts", shares.tolist())
+        object.__setattr__(self, "_windows", self.row["counts"].tolist())
+        object.__setattr__(self, "_sums", self.sums.tolist())
+        object.__setattr__(self, "evidence_list", self.nats.tolist())
 
     @property
     def who(self) -> str:
@@ -146,14 +140,17 @@ def digits(value: float) -> float:
 
 def windows(case: Case, *names: str) -> dict[str, float]:
     """Return window counts by column name."""
-    return {
-        f"{name}_{window}": case.window(name, w)
-        for name in names
-        for w, window in enumerate(WINDOW_NAMES)
-        if column_number(name, w) >= 0
-    }
+    counts = case._windows
+    return {name: counts[number] for name, number in _columns(names)}
+
+
+@lru_cache
+def _columns(names: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Return the columns that hold some counts, in every window that has them: name and number."""
+    found = [(f"{name}_{window}", column_number(name, w)) for name in names for w, window in enumerate(WINDOW_NAMES)]
+    return [(name, number) for name, number in found if number >= 0]
 
 
 def recent(case: Case, *which: int) -> dict[str, float]:
     """Return fading sums by name."""
-    return {f"recent_{Sum._fields[i].lower()}": round(case.sum(i), 2) for i in which}
+    return {_RECENT[i]: round(case.sum(i), 2) for i in which}

@@ -138,8 +138,7 @@ class Engine:
         erased = table["kind"] == EventKind.ACCOUNT_DELETED
         if erased.any():
             self.judge.forget(table["account"][erased].astype(np.uint32))
-            for key in table["hash"][erased].tolist():
-                self.ledger.forget(key)
+            self.ledger.forget(set(table["hash"][erased].tolist()))
 
     def _accused(self, table: NDArray[np.void], judged: Judged) -> list[Found]:
         """Return what detectors and rules find of accounts, in the order of rows."""
@@ -169,7 +168,10 @@ class Engine:
     def _suspects(self, table: NDArray[np.void], judged: Judged) -> list[Found]:
         """Return what is found of accounts under suspicion, in the order of rows."""
         erased = table["kind"] == EventKind.ACCOUNT_DELETED
-        hits = np.flatnonzero(((judged.level >= 0) | (judged.trial >= 0).any(axis=1)) & ~erased)
+        raised = judged.level >= 0
+        if self._shadow.any():
+            raised |= (judged.trial >= 0).any(axis=1)
+        hits = np.flatnonzero(raised & ~erased)
         if not len(hits):
             return []
         own = np.empty((len(hits), len(DETECTORS)))
@@ -183,7 +185,8 @@ class Engine:
             lines = np.array([self.judge.line(group) for group in range(GROUPS)])
             speak[vouched & (judged.total[hits] < lines[judged.cohort[hits] // 4])] = False
             speak[vouched, DETECTORS.index(MinorTargeting.name)] = True
-        speak |= (judged.trial[hits] >= 0) & (own >= self.policy.evidence.speak)
+        if self._shadow.any():
+            speak |= (judged.trial[hits] >= 0) & (own >= self.policy.evidence.speak)
         i, d = np.nonzero(speak)
         at, shadow = hits[i], self._shadow[d]
         nats = judged.total[at] + np.where(shadow, own[i, d], 0.0)

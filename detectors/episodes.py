@@ -236,10 +236,10 @@ class Ledger:
 
     # upkeep
 
-    def forget(self, account: int) -> None:
-        """Drop the episodes of a deleted account (by hash)."""
+    def forget(self, accounts: set[int]) -> None:
+        """Drop the episodes of deleted accounts (by hash)."""
         for held in (self.open, self.dismissed):
-            for key in [key for key in held if key[0] == account]:
+            for key in [key for key in held if key[0] in accounts]:
                 del held[key]
 
     def close_stale(self, time: int) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "learn_age",
     "put_text",
     "release_account",
+    "spell",
     "text_length",
 ]
 
@@ -59,6 +60,12 @@ def nibble(byte: int) -> Any:
 
 
 @njit
+def digit(value: Any) -> Any:
+    """Return the lower-case hexadecimal digit, as ASCII, of a number below 16."""
+    return value + 48 if value < 10 else value + 87
+
+
+@njit
 def pack_uuid(text: Any, at: int, arena: Any, start: int) -> Any:
     """Write the 16 bytes of a lower-case UUID of 36 characters; return False if it is none."""
     digits = 0
@@ -96,6 +103,34 @@ def put_text(s: Any, text: Any, at: int, length: int) -> Any:
         copy(text, at, length, s.text, start)
     s.vars[Var.TEXT_TOP] = start + kept
     return np.uint64((start << 16) | mark | kept)
+
+
+@njit
+def spell(arena: Any, references: Any, out: Any, ends: Any) -> Any:
+    """Write texts one after the other, those of packed UUIDs spelled out, and where each ends.
+
+    Returns the bytes needed; when `out` has no room for them, what it holds is of no use.
+    """
+    top = np.int64(0)
+    for i in range(len(references)):
+        start = np.int64(references[i] >> np.uint64(16))
+        kept = text_length(references[i])
+        packed = references[i] & np.uint64(PACKED)
+        length = np.int64(36) if packed else kept
+        if top + length <= len(out):
+            if packed:
+                at = top
+                for j in range(kept):
+                    if j == 4 or j == 6 or j == 8 or j == 10:
+                        out[at] = 45
+                        at += 1
+                    out[at], out[at + 1] = digit(arena[start + j] >> 4), digit(arena[start + j] & 15)
+                    at += 2
+            else:
+                copy(arena, start, kept, out, top)
+        top += length
+        ends[i] = top
+    return top
 
 
 @njit

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.accounts import PACKED, find_account, index_accounts
+from graph.accounts import find_account, index_accounts, spell
 from graph.batch import EventBatch
 from graph.callers import forget_erased, sweep
 from graph.clock import jump, landing, refill
@@ -339,20 +339,20 @@ class Shard:
 
     def read_text(self, reference: int) -> str:
         """Return a text of the arena; empty for reference 0."""
-        return self.read_texts((reference,))[0]
+        return self.read_texts(np.array([reference], np.uint64))[0]
 
-    def read_texts(self, references: Iterable[int]) -> list[str]:
+    def read_texts(self, references: NDArray[np.uint64]) -> list[str]:
         """Return texts of the arena, as `read_text` does, in one go."""
-        arena = self.state.text.data
-        texts = []
-        for reference in references:
-            start = reference >> 16
-            raw = arena[start : start + (reference & (PACKED - 1))]
-            if reference & PACKED:
-                text = raw.hex()
-                texts.append(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
-            else:
-                texts.append(str(raw, "utf-8"))
+        ends = np.empty(len(references), np.int64)
+        out = np.empty(64 * len(references), np.uint8)
+        needed = int(spell(self.state.text, references, out, ends))
+        if needed > len(out):
+            out = np.empty(needed, np.uint8)
+            spell(self.state.text, references, out, ends)
+        raw, start, texts = out.tobytes(), 0, []
+        for end in ends.tolist():
+            texts.append(raw[start:end].decode())
+            start = end
         return texts
 
     def counts(self, row: int) -> dict[str, int]:

@@ -157,31 +157,39 @@ def evidence(shard: Shard, pair: int, *, since: int, mask: int, limit: int = 20)
     targets, events : list of str
         Ids. Contacts whose target was deleted are left out; an event id that is no longer held is, too.
     """
-    s = shard.state
-    rows = np.empty(limit, np.uint32)
-    found = rows[: newest_of(s, pair, since, shard.settings.lateness, mask, rows)]
-    names = s.accounts["text"][s.pairs["target"][found]].tolist()
-    events = s.pairs["event"][found].tolist()
-    return shard.read_texts(names), shard.read_texts(event for event in events if event)
+    references = np.empty(2 * limit, np.uint64)
+    targets, events = newest_of(shard.state, pair, since, shard.settings.lateness, mask, references)
+    texts = shard.read_texts(references[: targets + events])
+    return texts[:targets], texts[targets:]
 
 
 @njit
 def newest_of(s: Any, pair: int, since: int, lateness: int, mask: int, found: Any) -> Any:
-    """Write the newest contacts as of `pair` into `found`, as `evidence` wants them; return how many."""
-    n = 0
+    """Write the texts of targets and, after them, of events of the newest contacts, as `evidence` wants them.
+
+    `found` has room for twice as many as are wanted. Returns how many targets and how many events there are.
+    """
+    n = m = 0
+    limit = len(found) // 2
     p = np.int64(pair)
     if p == NIL or s.pairs[p].activity == NIL:
-        return n
-    while p != NIL and n < len(found):
+        return n, m
+    while p != NIL and n < limit:
         held = s.pairs[p]
         if held.first > since:
-            if held.flags & mask and s.accounts[held.target].state == LIVE:
-                found[n] = p
+            target = s.accounts[held.target]
+            if held.flags & mask and target.state == LIVE:
+                found[n] = target.text
                 n += 1
+                if held.event != 0:
+                    found[limit + m] = held.event
+                    m += 1
         elif held.first <= since - lateness:
             break  # whatever arrived before this is older still
         p = np.int64(held.earlier)
-    return n
+    for i in range(m):
+        found[n + i] = found[limit + i]
+    return n, m
 
 
 def clustering(shard: Shard, row: int) -> float:

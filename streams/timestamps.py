@@ -8,6 +8,7 @@ has it. Fractions are cut off after the milliseconds.
 from __future__ import annotations
 
 import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -166,5 +167,14 @@ def rfc3339(ms: int) -> str:
     >>> rfc3339(1795321302123)
     '2026-11-22T04:21:42.123Z'
     """
-    at = _EPOCH + datetime.timedelta(milliseconds=ms)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{_date(days)}T{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z"
+
+
+@lru_cache(maxsize=64)  # flags of a time tell of few days, and each tells four times
+def _date(days: int) -> str:
+    """Return the date that is so many days after the epoch."""
+    return (_EPOCH + datetime.timedelta(days)).date().isoformat()

@@ -140,7 +140,7 @@ def test_a_deleted_account_has_no_episode() -> None:
     ledger = Ledger(POLICY)
     note(ledger, START, MEDIUM)
     note(ledger, START, MEDIUM, account=2)
-    ledger.forget(1)
+    ledger.forget({1})
     assert [account for account, _ in ledger.open] == [2]
 
 

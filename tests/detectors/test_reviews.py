@@ -111,7 +111,7 @@ def test_dismissals_are_part_of_a_snapshot_go_with_their_account_and_end() -> No
     ledger, other = dismissed(), Ledger(POLICY)
     restore(other, tree_of(ledger))
     assert other.dismissed == ledger.dismissed
-    other.forget(KEY)
+    other.forget({KEY})
     assert not other.dismissed
     ledger.close_stale(NOW + HOUR + REST + 1)
     assert not ledger.dismissed
