@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 import networkx as nx
@@ -24,6 +24,7 @@ from graph.views import friends_of
 
 START: Final = 1_791_158_400_000
 CHUNK: Final = 50_000
+MOST: Final = 1000
 PER_LINK: Final = 100  # bytes a contact or friendship: the bar
 PER_ACCOUNT: Final = 200
 
@@ -48,11 +49,35 @@ def hashes(numbers: Any, salt: int) -> Any:
     return (z ^ (z >> np.uint64(31))) | np.uint64(1)
 
 
-def batches(accounts: int, contacts: int, friendships: int, length: int, seed: int) -> Any:
-    """Yield events in time order, `CHUNK` at a time: contacts and friendships of heavy-tailed accounts."""
+class Names(NamedTuple):
+    """What accounts are called: their hashes, and their texts as rows of bytes; both by number."""
+
+    hashes: Any
+    texts: Any
+
+
+def batches(
+    accounts: int,
+    contacts: int,
+    friendships: int,
+    length: int,
+    seed: int,
+    *,
+    start: int = START,
+    names: Names | None = None,
+) -> Any:
+    """Yield events in time order, `CHUNK` at a time: contacts and friendships of heavy-tailed accounts.
+
+    They fill the 29 days from `start` on (epoch ms). Accounts are called as `names` says, else by numbers mixed up.
+    """
     rng = np.random.default_rng(seed)
+    if names is None:
+        everyone = np.arange(accounts)
+        names = Names(hashes(everyone, 7), texts(everyone, length, 7))
     total = contacts + friendships
-    weight = np.cumsum(rng.pareto(1.5, accounts) + 0.3)
+    weight = rng.pareto(1.5, accounts) + 0.3
+    # platforms set limits (Facebook's is 5,000 friends): the busiest has `MOST` times the mean, not a tenth of all
+    weight = np.cumsum(np.minimum(weight, MOST * weight.mean()))
     for at in range(0, total, CHUNK):
         n = min(CHUNK, total - at)
         number = np.arange(at, at + n)
@@ -61,15 +86,18 @@ def batches(accounts: int, contacts: int, friendships: int, length: int, seed: i
         rows: Any = np.zeros(n, EVENT)
         friendship = rng.random(n) < friendships / total
         rows["kind"] = np.where(friendship, EventKind.FRIENDSHIP_CREATED, EventKind.REQUEST_SENT)
-        rows["time"] = START + number * (29 * DAY) // total
+        rows["time"] = start + number * (29 * DAY) // total
         rows["mutual"], rows["roles"], rows["created_at"] = -1, NO_ROLES, NO_TIME
         rows["actor_age"], rows["target_age"] = NOT_GIVEN, NOT_GIVEN
         parts = []
-        for i, (name, ids, salt) in enumerate((("event", number, 1 << 40), ("actor", actor, 7), ("target", target, 7))):
-            rows[name] = hashes(ids, salt)
+        ids = Names(hashes(number, 1 << 40), texts(number, length, 1 << 40))
+        for i, (name, known, which) in enumerate(
+            (("event", ids, slice(None)), ("actor", names, actor), ("target", names, target))
+        ):
+            rows[name] = known.hashes[which]
             rows[name + "_at"] = (i * n + np.arange(n)) * length
             rows[name + "_len"] = length
-            parts.append(texts(ids, length, salt).ravel())
+            parts.append(known.texts[which].ravel())
         yield EventBatch(rows, np.concatenate(parts))
 
 

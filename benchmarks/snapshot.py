@@ -52,7 +52,7 @@ def main(contacts: int, friendships: int, accounts: int, folder: Path | None) ->
     place = folder or Path(tempfile.mkdtemp(prefix="kithwatch-snapshot-"))
     node = Node(0, 1)
     engine = Engine(node.shard, default_policy())
-    more = 400_000
+    more = 1_200_000
     stream = (
         message
         for batch in batches(accounts, contacts + more, friendships, 36, 1)
@@ -77,7 +77,7 @@ def main(contacts: int, friendships: int, accounts: int, folder: Path | None) ->
     gc.collect()
     gc.freeze()
     offset = 1 << 30
-    before = sorted(filter(None, (take(offset + i) for i in range(60))))
+    before = sorted(filter(None, (take(offset + i) for i in range(250))))
     shard = node.shard
     click.echo(
         f"held: {shard.contacts:,} contacts, {shard.friendships:,} friendships, {shard.accounts:,} accounts; "

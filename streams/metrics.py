@@ -183,6 +183,7 @@ class Metrics:
         self._partitions: set[tuple[str, str]] = set()
         self._shards: set[str] = set()
         self._snapshots_of: set[str] = set()
+        self._replicas: set[str] = set()
         ProcessCollector(registry=self.registry)
         self._make_stream_metrics()
         self._make_shard_metrics()
@@ -235,6 +236,11 @@ class Metrics:
         self._shard_bytes = self._gauge("shard_bytes", "Bytes of a shard's arrays.", "shard")
         self._shard_clock = self._gauge(
             "shard_clock_seconds", "Event time a shard has reached, in seconds since the epoch.", "shard"
+        )
+        self._replica_lag = self._gauge(
+            "replica_lag_records",
+            "Records that a shard's owner has done with and this worker's replica has not.",
+            "shard",
         )
 
     def _make_snapshot_metrics(self) -> None:
@@ -361,6 +367,14 @@ class Metrics:
             if size.clock is not None:
                 self._shard_clock.labels(shard).set(size.clock)
         self._shards = set(named)
+
+    def set_replicas(self, lag: Mapping[int, int]) -> None:
+        """Set how far each replica is behind its shard's owner; replicas no longer named are forgotten."""
+        named = {str(int(shard)): records for shard, records in lag.items()}
+        _forget([self._replica_lag], [(shard,) for shard in self._replicas - named.keys()])
+        for shard, records in named.items():
+            self._replica_lag.labels(shard).set(max(records, 0))
+        self._replicas = set(named)
 
     def count_snapshot(
         self, shard: int, outcome: SnapshotOutcome, *, seconds: float | None = None, size: int | None = None

@@ -86,6 +86,7 @@ class Standby:
             except (SnapshotError, WireError) as problem:
                 log.error("Replicas are not followed any more: %s", problem)
                 self.replicas.clear()
+                self.keeper.metrics.set_replicas({})
                 return
 
     async def _follow(self) -> None:
@@ -112,10 +113,11 @@ class Standby:
             if index in self.others():
                 self.replicas[index] = shard
         committed = await admin.list_consumer_group_offsets(self.settings.group)
-        for index in sorted(self.replicas):
-            tp = TopicPartition(self.settings.topics.exchange, index)
-            upto = committed[tp].offset if tp in committed else 0
-            await self._read(consumer, tp, index, upto)
+        tps = {index: TopicPartition(self.settings.topics.exchange, index) for index in sorted(self.replicas)}
+        upto = {index: committed[tp].offset if tp in committed else 0 for index, tp in tps.items()}
+        self.keeper.metrics.set_replicas({index: upto[index] - self.replicas[index].position for index in tps})
+        for index, tp in tps.items():
+            await self._read(consumer, tp, index, upto[index])
 
     async def _read(self, consumer: AIOKafkaConsumer, tp: TopicPartition, index: int, upto: int) -> None:
         shard = self.replicas.get(index)

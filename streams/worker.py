@@ -53,7 +53,7 @@ from streams.timestamps import rfc3339
 from streams.transport import APP_SETTINGS, Batch, batched_topic
 from streams.wire import pack
 
-__all__ = ["SESSION_TIMEOUT", "Worker"]
+__all__ = ["SESSION_TIMEOUT", "STANDBY_TIMEOUT", "Worker"]
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,9 @@ LAST_BATCHES: Final = 10.0
 STOP_SNAPSHOTS: Final = 20.0
 """Seconds that a worker which is told to stop takes for its last snapshots."""
 SESSION_TIMEOUT: Final = 10.0
+"""Seconds after which a worker that is not heard loses its shards."""
+STANDBY_TIMEOUT: Final = 6.0
+"""The same for a worker with standbys: who has them wants to be quick, and a takeover for nothing costs little then."""
 BACKLOG: Final = 20_000
 """Records to read that are worth a word in the log."""
 Job = Callable[..., Coroutine[Any, Any, None]]

@@ -17,7 +17,7 @@ from streams.settings import KafkaSettings, parse_duration
 from streams.snapshots import SnapshotSettings
 from streams.topics import ensure_topics
 from streams.warm import exercise
-from streams.worker import SESSION_TIMEOUT, Worker
+from streams.worker import SESSION_TIMEOUT, STANDBY_TIMEOUT, Worker
 
 __all__ = ["worker"]
 
@@ -46,9 +46,8 @@ class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy f
 @click.option(
     "--session-timeout",
     type=click.FloatRange(6.0, 300.0),
-    default=SESSION_TIMEOUT,
-    show_default=True,
-    help="Seconds after which a worker that is not heard loses its shards. Brokers allow 6 and more.",
+    help="Seconds after which a worker that is not heard loses its shards; default 10, or 6 (the least that brokers "
+    "allow) with --standby.",
 )
 @click.option("--raise-after", metavar="TIME", help="Send no flag before this event time (for loading history).")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="Where metrics and health are served.")
@@ -62,7 +61,7 @@ def worker(
     snapshots: str | None,
     snapshot_every: str,
     standby: bool,
-    session_timeout: float,
+    session_timeout: float | None,
     raise_after: str | None,
     health_host: str,
     health_port: int,
@@ -90,7 +89,7 @@ def worker(
         plan.shards,
         snapshots=keeping,
         standby=standby,
-        session_timeout=session_timeout,
+        session_timeout=session_timeout or (STANDBY_TIMEOUT if standby else SESSION_TIMEOUT),
         raise_after=read_time(raise_after, "--raise-after"),
         lists=lists,
         host=health_host,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 
 import confluent_kafka as ck
 
@@ -24,6 +25,8 @@ class Load:
         Events a second.
     accounts : int
     seed : int
+    name : callable
+        Returns what the account of a number is called.
 
     Attributes
     ----------
@@ -33,10 +36,13 @@ class Load:
         Second deliveries.
     """
 
-    def __init__(self, settings: KafkaSettings, rate: int, accounts: int, seed: int) -> None:
+    def __init__(
+        self, settings: KafkaSettings, rate: int, accounts: int, seed: int, name: Callable[[int], str] = "u{}".format
+    ) -> None:
         self.settings = settings
         self.rate = rate
         self.accounts = accounts
+        self.name = name
         self.sent = self.again = self.refused = 0
         self._chance = random.Random(seed)
         self._stop = threading.Event()
@@ -89,8 +95,8 @@ class Load:
         elif draw < 0.53:
             kind, topic = "account.blocked", names.accounts
         line = (
-            f'{{"type":"{kind}","event_id":"e{number}","occurred_at":{now},"actor_id":"u{actor}",'
-            f'"target_id":"u{target}"{more}}}'
+            f'{{"type":"{kind}","event_id":"e{number}","occurred_at":{now},"actor_id":"{self.name(actor)}",'
+            f'"target_id":"{self.name(target)}"{more}}}'
         ).encode()
         twice = chance.random() < 0.01
         self.again += twice

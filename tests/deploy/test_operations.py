@@ -27,6 +27,7 @@ def table() -> list[str]:
     metrics.set_shards({0: ShardSize(1, 1, 1, 1, clock=1.0)})
     metrics.count_snapshot(0, "written", seconds=1.0, size=1)
     metrics.set_snapshot_ages({0: 1.0})
+    metrics.set_replicas({1: 0})
     rows = []
     for family in metrics.exposed.collect():
         if family.name.startswith("kithwatch"):

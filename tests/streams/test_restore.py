@@ -186,7 +186,7 @@ def test_a_standby_goes_on_from_its_replica(place: Place, tmp_path: Path) -> Non
     run, wanted = replayed(lines)
     records = [(settings.topics.messages, line) for _, line in lines]
     half = len(records) // 2
-    options = ("--standby", "--snapshots", "none", "--session-timeout", "6")
+    options = ("--standby", "--snapshots", "none")
     with running(settings, tmp_path / "one", *options) as one, running(settings, tmp_path / "two", *options) as two:
         wait_for(lambda: one.ready()[0] and two.ready()[0], "not ready")
         send(settings, records[:half])
