@@ -62,7 +62,9 @@ class Node:
         self._hashes = np.empty(64 * SLICE, np.uint64)
         self._parts: list[tuple[NDArray[np.void], NDArray[np.uint64]]] = []
 
-    def handle(self, message: Message, offset: int) -> Iterator[Rows | Tick | Reviews | list[tuple[int, Message]]]:
+    def handle(
+        self, message: Message, offset: int, *, aloud: bool = True
+    ) -> Iterator[Rows | Tick | Reviews | list[tuple[int, Message]]]:
         """Take one message of the log.
 
         Yields rows of features, ticks and reviews, in order, and last the messages to send, with their shards. The
@@ -73,6 +75,8 @@ class Node:
         message : Message
         offset : int
             Its offset in the log.
+        aloud : bool
+            Whether anything is to be sent; else it was, and the list of messages is empty.
         """
         if message.source >= 0:
             if (message.offset, message.part) <= self.seen.get(message.source, (-1, -1)):
@@ -98,7 +102,7 @@ class Node:
                 yield from self._resolve(rows, message)
             else:
                 yield from self._assess(rows, message)
-        yield self._outgoing(message, offset)
+        yield self._outgoing(message, offset) if aloud else []
 
     def _probe(self, rows: NDArray[np.void], text: NDArray[np.uint8]) -> Iterator[Rows | Tick]:
         at = n = h = 0

@@ -31,6 +31,12 @@ __all__ = ["Keeper"]
 
 log = logging.getLogger(__name__)
 
+WORK: Final = 8.0
+"""Seconds of a shard's work that are too many to do again after a failure: reason for a snapshot before it is due."""
+SOONEST: Final = 60.0
+"""Seconds between two of a shard, at least, if work is the reason ..."""
+SPARING: Final = 5.0
+"""... and that many times what the last one took: a fifth of a core goes into writing, at most."""
 SENT_WITHIN: Final = 30.0
 """Seconds within which everything that follows from a frozen state must have arrived."""
 
@@ -75,6 +81,8 @@ class Keeper:
         self._due: dict[int, float] = {}
         self._at: dict[int, int] = {}  # the offset of each shard's newest snapshot
         self._written: dict[int, float] = {}
+        self._begun: dict[int, float] = {}
+        self._took: dict[int, float] = {}
         self._one_at_a_time = asyncio.Semaphore(1)
         self._tidy_at: dict[int, int | None] = {}
         self._saving: set[asyncio.Task[None]] = set()
@@ -89,12 +97,17 @@ class Keeper:
         for index, shard in live.items():
             # not all at once: shards that came together are spread over the time between two
             due = self._due.setdefault(index, now + self.every * (index % self.shards + 1) / self.shards)
-            if now >= due and not self._saving:
+            if (now >= due or self._much_to_do_again(shard, now)) and not self._saving:
                 self._due[index] = now + self.every
                 self.save(shard) if self._has_news(shard) else self._tidy(index)
                 break
         ages = {index: now - at for index, at in self._written.items() if index in live}
         self.metrics.set_snapshot_ages(ages)
+
+    def _much_to_do_again(self, shard: LiveShard, now: float) -> bool:
+        index = shard.node.index
+        pause = max(SOONEST, SPARING * self._took.get(index, 0.0))
+        return shard.worked >= WORK and now >= self._begun.get(index, now - SOONEST) + pause
 
     def save(self, shard: LiveShard) -> None:
         """Freeze a shard now and write it in the background, if there is news since its newest snapshot."""
@@ -116,6 +129,8 @@ class Keeper:
         except OSError as problem:  # no memory for another process
             self._failed(index, str(problem))
             return
+        self._begun[index] = self._clock()
+        shard.worked = 0.0
         self.metrics.observe_snapshot_pause(frozen.pause)
         task = asyncio.create_task(self._save(shard, header, frozen))
         self._saving.add(task)
@@ -136,7 +151,8 @@ class Keeper:
             frozen.close()
         self._at[index] = header.position
         self._written[index] = self._clock()
-        self.metrics.count_snapshot(index, "written", seconds=time.perf_counter() - begun, size=size)
+        self._took[index] = time.perf_counter() - begun
+        self.metrics.count_snapshot(index, "written", seconds=self._took[index], size=size)
         log.debug("Snapshot of shard %d at offset %d: %d bytes", index, header.position, size)
 
     @staticmethod

@@ -54,6 +54,8 @@ class LiveShard:
         Offset of the next record to take: the state is that of all records before.
     sent : AckedRuns
         Which batches' consequences are known to have arrived.
+    worked : float
+        Seconds of work since it was last frozen, or so: what whoever goes on from that would have to do again.
     """
 
     STATE: ClassVar = ("node", "engine")
@@ -74,6 +76,7 @@ class LiveShard:
         self.metrics = metrics
         self.position = 0
         self.sent = AckedRuns()
+        self.worked = 0.0
         self._sent_before = 0
         self._last = b""
         self._anchor = b""
@@ -91,7 +94,7 @@ class LiveShard:
         self._last = value or b""
         stage = STAGES[message.kind]
         repeats = self.node.repeats
-        for step in self.node.handle(message, offset):
+        for step in self.node.handle(message, offset, aloud=aloud):
             if isinstance(step, (Rows, Tick, Reviews)):
                 flagged: set[str] = set()
                 for record in self.engine.take(step):
@@ -111,7 +114,9 @@ class LiveShard:
                     found.append((self.topics.exchange, pack(out), {"partition": to}))
         outcome: Any = "repeated" if self.node.repeats > repeats else "received"
         self.metrics.count_exchange(stage, outcome, len(message.rows))
-        self.metrics.observe_batch(stage, len(message.rows), time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        self.worked += seconds
+        self.metrics.observe_batch(stage, len(message.rows), seconds)
         # at once: who looks at the shard next, sees a state and the position that belongs to it
         self.position = offset + 1
         return found

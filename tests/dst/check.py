@@ -3,6 +3,7 @@
 Exactly, whatever happened (`docs/decisions/0016-what-two-runs-may-differ-in.md`):
 
 1. Every event of the platform stands in a log, and is counted once (a second delivery within a day of event time).
+   Every decision of a reviewer's stands in one, in the order in which they were made.
 2. Each shard is, array for array, what one uninterrupted reading of its log gives.
 3. Each log holds every message that such readings of all logs give rise to, the first of each in order; all others are
    second sendings of the same bytes.
@@ -20,12 +21,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from graph.message import Kind
 from graph.shard import Settings, Shard
 from graph.state import Var
 from streams.live import LiveShard
 from streams.wire import unpack
 from tests.deep import differences
-from tests.dst.world import TOPICS, World, fresh_shard
+from tests.dst.parts import TOPICS, fresh_shard
+from tests.dst.world import World
 from tests.graph.build import Event
 from tests.graph.compare import events_from
 from tests.graph.shards import content, local_rows
@@ -96,10 +99,31 @@ def problems_of(world: World, events: list[Event], steady_order: bool) -> list[s
     # an id may come again, in a wild stream, after it was forgotten: as a late event, which no window counts
     if counted != len(ids) if steady_order else counted < len(ids):
         wrong.append(f"{len(ids)} events were sent, {counted} counted")
+    wrong += _decisions(world)
     wrong += _logs(world, clean)
     wrong += flags_wrong(world.flags, [flag for _, _, flags in clean for flag in flags])
     if steady_order and not wrong:
         wrong += _beside_one(events, shards)
+    return wrong
+
+
+def _decisions(world: World) -> list[str]:
+    """Each log holds the decisions that concern it, in order; what is there twice goes back over what was there."""
+    wrong = []
+    due: dict[int, list[bytes]] = {}
+    for shard, message in world.messages(("reviews", 0), world.decisions):
+        due[shard] = [row.tobytes() for row in message.rows]
+    for index, log in enumerate(world.logs):
+        rows = [row.tobytes() for value in log if (m := unpack(value)).kind == Kind.REVIEWS for row in m.rows]
+        expected = due.get(index, [])
+        done = 0
+        for row in rows:
+            if done < len(expected) and row == expected[done]:
+                done += 1
+            elif row not in expected[:done]:
+                wrong.append(f"log {index} holds a decision out of its order")
+        if done < len(expected):
+            wrong.append(f"log {index} lacks {len(expected) - done} decisions")
     return wrong
 
 

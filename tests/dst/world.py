@@ -14,183 +14,37 @@ others, after which it goes on with what it holds (a zombie) and finds that it i
 from __future__ import annotations
 
 import copy
-import io
 import random
 import zlib
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from detectors.policy import load_policy
+import msgspec
+
 from graph.kept import tree_of
-from graph.message import split_events
-from streams.acks import AckedRuns
+from graph.message import Message, split_events
 from streams.live import LiveShard, anchor_of
-from streams.metrics import Metrics
-from streams.settings import TopicNames
-from streams.snapshot_file import DamagedError, Header, pack_tree, read_tree, write_file
-from streams.snapshots import LAYOUT
+from streams.reviews import read_dispositions, split_reviews
 from streams.wire import pack
-from tests.graph.build import Event, batch_of
-
-__all__ = ["POLICY", "Choices", "DamagedCopyError", "World", "fresh_shard"]
-
-TOPICS = TopicNames()
-POLICY = load_policy(
-    """
-severities: {low: 0.9, medium: 0.3, high: 0.05, critical: 0.001}
-episodes: {update_score_step: 0.01, update_nats: 0.2}
-evidence: {speak: 0.1}
-detectors:
-  mass_add: {limits: {1h: 2, 24h: 3, 7d: 4}}
-"""
+from tests.dst.parts import (
+    TOPICS,
+    Batch,
+    Choices,
+    DamagedCopyError,
+    Group,
+    Place,
+    Snapshot,
+    Worker,
+    fresh_shard,
 )
-"""Everything is a finding: flags are what is looked for, not attackers."""
-METRICS = Metrics("dst", version="0")
-_MADE: dict[tuple[int, int], LiveShard] = {}
+from tests.dst.reviewer import decide
+from tests.graph.build import Event, batch_of, hash_of
 
-
-def fresh_shard(index: int, shards: int) -> LiveShard:
-    """Return an empty shard. The first is built, the others are its copies: that takes a tenth of the time."""
-    key = (index, shards)
-    if key not in _MADE:
-        _MADE[key] = LiveShard(index, shards, POLICY, 0, TOPICS, METRICS)
-    return copy.deepcopy(_MADE[key], {id(METRICS): METRICS, id(TOPICS): TOPICS, id(POLICY): POLICY})
-
-
-@dataclass
-class Choices:
-    """How likely what is, drawn once a seed, so that seeds differ in kind."""
-
-    shards: int
-    workers: int
-    inputs: int
-    batch: int
-    faults: float
-    snapshots: bool
-    weights: dict[str, float]
-
-    @classmethod
-    def drawn(cls, chance: random.Random) -> Choices:
-        return cls(
-            shards=chance.choice((1, 2, 2, 3, 4)),
-            workers=chance.choice((1, 2, 2, 3)),
-            inputs=chance.choice((1, 2, 3)),
-            batch=chance.choice((1, 3, 8, 40)),
-            faults=chance.choice((0.005, 0.02, 0.06)),
-            snapshots=chance.random() < 0.85,
-            weights={what: usual * chance.choice((0.3, 1.0, 3.0)) for what, usual in World.STEPS.items()},
-        )
-
-
-class DamagedCopyError(Exception):
-    """A snapshot that cannot be read."""
-
-
-@dataclass
-class Snapshot:
-    position: int
-    anchor: bytes
-    tree: Any
-    file: bytes | None = None
-    damaged: bool = False
-
-    def read(self) -> Any:
-        if self.file is not None:
-            try:
-                return read_tree(io.BytesIO(self.file))[1]
-            except DamagedError as problem:
-                raise DamagedCopyError from problem
-        if self.damaged:
-            raise DamagedCopyError
-        return copy.deepcopy(self.tree)
-
-
-@dataclass
-class Group:
-    """What the broker keeps for the group."""
-
-    generation: int = 0
-    owner: dict[tuple[str, int], int] = field(default_factory=dict)
-    committed: dict[tuple[str, int], int] = field(default_factory=dict)
-
-
-@dataclass
-class Sending:
-    """A record on its way, and the batch that waits for it."""
-
-    value: bytes
-    batch: Batch | None
-    arrived: bool = False
-
-
-@dataclass
-class Batch:
-    """Something acknowledged once all that followed from it has arrived."""
-
-    note: Callable[[], object]
-    open: int = 0
-    complete: bool = False
-
-    def settle(self) -> None:
-        if self.complete and not self.open:
-            self.note()
-            self.complete = False
-
-
-class Worker:
-    """One worker process."""
-
-    def __init__(self, world: World, number: int) -> None:
-        self.world, self.number = world, number
-        self.generation = -1
-        self.mine: set[tuple[str, int]] = set()
-        self.reading: dict[int, int] = {}
-        self.runs: dict[int, AckedRuns] = {}
-        self.live: dict[int, LiveShard] = {}
-        self.silent: dict[int, int] = {}
-        self.outgoing: dict[tuple[str, int], deque[Sending]] = {}
-        self.frozen: list[tuple[LiveShard, Snapshot]] = []
-        self.standing = False
-
-    def send(self, topic: str, partition: int, value: bytes, batch: Batch) -> None:
-        batch.open += 1
-        self.outgoing.setdefault((topic, partition), deque()).append(Sending(value, batch))
-
-    def join(self) -> None:
-        """Learn the assignment: let go of what is no longer ours, take up what is new."""
-        world = self.world
-        self.generation = world.group.generation
-        mine = {tp for tp, owner in world.group.owner.items() if owner == self.number}
-        self.mine = mine
-        inputs = {partition for topic, partition in mine if topic == "in"}
-        self.reading = {p: world.group.committed.get(("in", p), 0) for p in inputs}
-        self.runs = {p: AckedRuns() for p in inputs}
-        shards = {partition for topic, partition in mine if topic == "ex"}
-        self.live = {i: shard for i, shard in self.live.items() if i in shards}
-        for index in shards:
-            committed = world.group.committed.get(("ex", index), 0)
-            self.silent[index] = max(committed, self.silent.get(index, 0))
-            if index not in self.live:
-                self.live[index] = world.restore(index)
-
-    def commit(self) -> None:
-        """Commit what is done; refused to whoever is no member of this generation."""
-        if self.generation != self.world.group.generation:
-            return
-        committed = self.world.group.committed
-        for partition, runs in self.runs.items():
-            if runs.committable is not None:
-                committed["in", partition] = runs.committable
-        for index, shard in self.live.items():
-            sent = self.world.sent_until(shard)
-            if sent > self.silent[index]:
-                committed["ex", index] = sent
+__all__ = ["World"]
 
 
 class World:
-    """The broker, the workers and the platform's events.
+    """The broker, the workers, the platform's events and a reviewer's decisions.
 
     Parameters
     ----------
@@ -202,6 +56,7 @@ class World:
 
     STEPS: ClassVar = {
         "decode": 1.0,
+        "review": 0.2,
         "arrive": 3.0,
         "acknowledge": 3.0,
         "take": 2.0,
@@ -214,11 +69,12 @@ class World:
 
     def __init__(self, seed: int, events: Sequence[Event], *, keyed: bool = False) -> None:
         self.chance = random.Random(seed)
-        self.how = Choices.drawn(self.chance)
+        self.how = Choices.drawn(self.chance, self.STEPS)
         self.inputs: list[list[Event]] = [[] for _ in range(self.how.inputs)]
         for event in events:
             by_pair = zlib.crc32(" ".join(sorted((event.actor, event.target))).encode())
             self.inputs[(by_pair if keyed else self.chance.getrandbits(32)) % self.how.inputs].append(event)
+        self.decisions: list[bytes] = []
         self.logs: list[list[bytes]] = [[] for _ in range(self.how.shards)]
         self.begins = [0] * self.how.shards
         self.flags: list[bytes] = []
@@ -256,7 +112,7 @@ class World:
                 worker.commit()
         owners = members[:]
         self.chance.shuffle(owners)
-        partitions = [("in", p) for p in range(self.how.inputs)] + [("ex", i) for i in range(self.how.shards)]
+        partitions = [*self.sources(), *(("ex", i) for i in range(self.how.shards))]
         keep = self.chance.random() < 0.5
         for n, tp in enumerate(partitions):
             if not (keep and self.group.owner.get(tp) in members):
@@ -307,7 +163,7 @@ class World:
         else:
             self.logs[partition].append(value)
 
-    def arrive(self, worker: Worker, tp: tuple[str, int]) -> bool:
+    def arrive(self, worker: Worker, tp: Place) -> bool:
         for sending in worker.outgoing.get(tp, ()):
             if not sending.arrived:
                 self.append(*tp, sending.value)
@@ -315,7 +171,7 @@ class World:
                 return True
         return False
 
-    def acknowledge(self, worker: Worker, tp: tuple[str, int]) -> bool:
+    def acknowledge(self, worker: Worker, tp: Place) -> bool:
         queue = worker.outgoing.get(tp)
         if not queue or not queue[0].arrived:
             return False
@@ -325,22 +181,41 @@ class World:
             batch.settle()
         return True
 
+    def sources(self) -> list[Place]:
+        """Return the partitions from which the logs are fed."""
+        return [*(("in", p) for p in range(self.how.inputs)), ("reviews", 0)]
+
+    def records(self, tp: Place) -> Sequence[Any]:
+        """Return what stands in one of them."""
+        return self.decisions if tp[0] == "reviews" else self.inputs[tp[1]]
+
     # the worker's own work
 
-    def decode(self, worker: Worker, partition: int) -> bool:
-        at = worker.reading[partition]
-        events = self.inputs[partition][at : at + self.chance.randint(1, self.how.batch)]
-        if not events:
+    def decode(self, worker: Worker, tp: Place) -> bool:
+        """Put some records of the platform's or of a reviewer's into the shards' logs."""
+        at = worker.reading[tp]
+        records = self.records(tp)[at : at + self.chance.randint(1, self.how.batch)]
+        if not records:
             return False
-        runs = worker.runs[partition]
-        ticket = runs.deliver(0, at + len(events))
-        worker.reading[partition] = at + len(events)
+        runs = worker.runs[tp]
+        ticket = runs.deliver(0, at + len(records))
+        worker.reading[tp] = at + len(records)
         batch = Batch(lambda: runs.ack(ticket))
-        for shard, message in split_events(batch_of(events), self.how.shards):
+        for shard, message in self.messages(tp, records):
             worker.send("ex", shard, pack(message), batch)
         batch.complete = True
         batch.settle()
         return True
+
+    def messages(self, tp: Place, records: Sequence[Any]) -> list[tuple[int, Message]]:
+        """Return what the shards are told of some records."""
+        if tp[0] == "in":
+            return list(split_events(batch_of(records), self.how.shards))
+        rows, refused = read_dispositions(records)
+        assert not refused, refused
+        for row, record in zip(rows, records, strict=True):  # one flag each; hashes are those of these tests
+            row["account"] = hash_of(msgspec.json.decode(record)["account_id"])
+        return split_reviews(rows, self.how.shards)
 
     def take(self, worker: Worker, index: int) -> bool:
         shard = worker.live[index]
@@ -367,19 +242,7 @@ class World:
             return False
         snapshot = Snapshot(self.frozen_at(shard), shard.anchor, copy.deepcopy(tree_of(shard)))
         if self.chance.random() < 0.02:
-            out = io.BytesIO()
-            head = Header(
-                layout=LAYOUT,
-                program="0",
-                shard=index,
-                shards=self.how.shards,
-                position=snapshot.position,
-                anchor=snapshot.anchor,
-                policy="",
-                erased=0,
-            )
-            write_file(out, head, pack_tree(snapshot.tree))
-            snapshot.file = out.getvalue()
+            snapshot.as_file(index, self.how.shards)
         worker.frozen.append((shard, snapshot))
         return True
 
@@ -475,6 +338,10 @@ class World:
         if what in ("take", "freeze") and worker.live:
             index = chance.choice(sorted(worker.live))
             return self.take(worker, index) if what == "take" else self.freeze(worker, index)
+        if what == "review":
+            decided = decide(self.chance, self.flags, self.decisions)
+            self.decisions += [] if decided is None else [decided]
+            return decided is not None
         if what == "commit":
             worker.commit()
             return True
@@ -527,8 +394,8 @@ class World:
         self.rebalance()
         while self.unfinished():
             for worker in self.workers.values():
-                for partition in worker.reading:
-                    while self.decode(worker, partition):
+                for tp in worker.reading:
+                    while self.decode(worker, tp):
                         pass
                 self.flush(worker)
                 for index in worker.live:
@@ -539,7 +406,7 @@ class World:
     def unfinished(self) -> bool:
         return any(
             any(queue for queue in worker.outgoing.values())
-            or any(at < len(self.inputs[p]) for p, at in worker.reading.items())
+            or any(at < len(self.records(tp)) for tp, at in worker.reading.items())
             or any(shard.position < len(self.logs[i]) for i, shard in worker.live.items())
             for worker in self.workers.values()
         )
