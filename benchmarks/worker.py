@@ -88,12 +88,15 @@ def fill(bootstrap: str, names: TopicNames, peer_topic: str, events: int, accoun
 
 
 @contextmanager
-def running_worker(bootstrap: str, names: TopicNames, shards: int, log: Path) -> Iterator[tuple[psutil.Process, str]]:
+def running_worker(
+    bootstrap: str, names: TopicNames, shards: int, log: Path, snapshots: Path
+) -> Iterator[tuple[psutil.Process, str]]:
     """Run `kithwatch worker`; gives its process and the address of its metrics."""
     port = free_port()
     program = Path(sys.executable).with_name("kithwatch")
     settings = {f"KITHWATCH_TOPIC_{field.upper()}": getattr(names, field) for field in TopicNames.__struct_fields__}
     arguments = ["--bootstrap", bootstrap, "--shards", str(shards), "--health-port", str(port)]
+    arguments += ["--snapshots", str(snapshots)]
     with log.open("wb") as out:
         process = subprocess.Popen(
             [str(program), "worker", *arguments],
@@ -174,7 +177,10 @@ def main() -> None:
             str(chosen.peer_events),
         )
         log = chosen.log or Path(folder) / "worker.log"
-        with running_worker(broker.bootstrap, names, chosen.shards, log) as (process, address):
+        with running_worker(broker.bootstrap, names, chosen.shards, log, Path(folder) / "snapshots") as (
+            process,
+            address,
+        ):
             ours = take(process, address, chosen.events)
             memory = process.memory_info().rss / 1e6
     print(f"broker: {type(broker).__name__}, {chosen.events} events of {size / chosen.events:.0f} bytes on average")

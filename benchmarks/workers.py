@@ -40,7 +40,7 @@ def run(bootstrap: str, events: list[tuple[str, bytes, bytes]], workers: int, sh
         started = []
         for number in range(workers):
             log = folder / f"worker-{names.exchange}-{number}.log"
-            started.append(stack.enter_context(running_worker(bootstrap, names, shards, log)))
+            started.append(stack.enter_context(running_worker(bootstrap, names, shards, log, folder / "snapshots")))
 
         def found() -> list[dict[str, float]]:
             return [scrape(address) for _, address in started]

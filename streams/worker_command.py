@@ -41,7 +41,9 @@ class Runner(faust.Worker):  # type: ignore[misc]  # faust ships no types mypy f
 @click.option("--policy", "policy_path", metavar="FILE", help="A policy; what it leaves out keeps its default.")
 @click.option("--lists", "lists_paths", multiple=True, metavar="FILE", help="Who stands on the policy's lists.")
 @click.option("--snapshots", metavar="URL", help="Folder or fsspec URL; default $KITHWATCH_SNAPSHOTS; none: keep none.")
-@click.option("--snapshot-every", default="5m", show_default=True, metavar="TIME", help="Between two of a shard, at most.")
+@click.option(
+    "--snapshot-every", default="5m", show_default=True, metavar="TIME", help="Between two of a shard, at most."
+)
 @click.option("--standby", is_flag=True, help="Follow the shards of other workers, to go on at once if they end.")
 @click.option(
     "--session-timeout",

@@ -5,10 +5,11 @@ snapshots are made by `graph.kept` and, now and then, written and read as files.
 surrounds them: a broker with logs that only grow, producers that send each log in order and may die half way, the group
 with its offsets, and time. After the simulations of FoundationDB (Zhou et al., SIGMOD 2021) and TigerBeetle.
 
-What can happen at any moment: a batch is decoded, a message arrives at its log, an acknowledgement arrives, a batch of
-a shard's log is taken, offsets are committed, a snapshot is frozen, shown, damaged or refused by a full disk, records
-that every snapshot has are deleted, a worker is killed, stopped, added, or left standing while its shards go to
-others, after which it goes on with what it holds (a zombie) and finds that it is no member any more.
+What can happen at any moment: a batch is decoded, a reviewer decides about a flag, a message arrives at its log, an
+acknowledgement arrives, a batch of a shard's log is taken, offsets are committed, a snapshot is frozen, shown, damaged
+or refused by a full disk, records that every snapshot has are deleted, a worker is killed, stopped, added, or left
+standing while its shards go to others, after which it goes on with what it holds (a zombie) and finds that it is no
+member any more.
 """
 
 from __future__ import annotations
