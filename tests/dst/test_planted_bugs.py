@@ -28,9 +28,9 @@ def bug(plant: Plant) -> Plant:
 def a_receiver_takes_a_message_twice(patch: pytest.MonkeyPatch) -> None:
     handle = Node.handle
 
-    def forgetful(self: Node, message: Any, offset: int) -> Iterator[Any]:
+    def forgetful(self: Node, message: Any, offset: int, *, aloud: bool) -> Iterator[Any]:
         self.seen.clear()
-        return handle(self, message, offset)
+        return handle(self, message, offset, aloud=aloud)
 
     patch.setattr(Node, "handle", forgetful)
 
