@@ -74,24 +74,23 @@ def metrics_endpoint(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -
     ensure_topics(settings, input_partitions=2)
     chosen = {f"KITHWATCH_TOPIC_{field.upper()}": getattr(names, field) for field in TopicNames.__struct_fields__}
     address = f"127.0.0.1:{free_port()}"
-    log = tmp_path_factory.mktemp("worker") / "log"
-    program = Path(sys.executable).with_name("kithwatch")
-    with log.open("wb") as out:
-        worker = subprocess.Popen(
-            [
-                *(program, "worker", "--bootstrap", broker.bootstrap, "--health-port", address.split(":")[1]),
-                *("--snapshots", str(log.parent / "snapshots"), "--snapshot-every", "1s"),
-            ],
-            stdout=out,
-            stderr=out,
-            env=os.environ | chosen | {"KITHWATCH_GROUP": f"deploy-{mark}"},
-        )
+    folder = tmp_path_factory.mktemp("worker")
+    log = folder / "log"
+    options = ("--snapshots", str(folder / "snapshots"), "--snapshot-every", "1s")
+    command = [str(Path(sys.executable).with_name("kithwatch")), "worker", "--bootstrap", broker.bootstrap, *options]
+    environ = os.environ | chosen | {"KITHWATCH_GROUP": f"deploy-{mark}"}
     stop = threading.Event()
     sender = threading.Thread(target=platform, args=(settings, stop))
+    with log.open("wb") as out, (folder / "other").open("wb") as other:
+        # a second one, of whose shard the first has a replica
+        workers = [
+            subprocess.Popen([*command, *more], stdout=to, stderr=to, env=environ)
+            for more, to in ((("--standby", "--health-port", address.split(":")[1]), out), ((), other))
+        ]
     try:
         deadline = time.monotonic() + 180
-        while not _is_ready(address):
-            assert worker.poll() is None, log.read_text()
+        while not _follows(address):
+            assert all(worker.poll() is None for worker in workers), log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.25)
         sender.start()
@@ -100,16 +99,21 @@ def metrics_endpoint(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -
         stop.set()
         if sender.is_alive():
             sender.join(20)
-        worker.terminate()
-        worker.wait(30)
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait(30)
 
 
-def _is_ready(address: str) -> bool:
+def _follows(address: str) -> bool:
+    """Whether a worker is ready, holds a shard and has a replica of another."""
     try:
-        with urllib.request.urlopen(f"http://{address}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as answer:
+            text = answer.read().decode()
     except OSError:
         return False
+    wanted = ("kithwatch_ready 1.0", "kithwatch_shard_bytes{", "kithwatch_replica_lag_records{")
+    return all(f"\n{beginning}" in text for beginning in wanted)
 
 
 class Prometheus:
