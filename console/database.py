@@ -22,9 +22,9 @@ __all__ = ["Database", "DatabaseError"]
 BUSY_MS: Final = 30_000
 CACHE_KIB: Final = 131_072
 """Of each connection: what one batch of flags changes must fit, or it is written twice."""
-CHECKPOINT_PAGES: Final = 16_384
-"""64 MiB. A batch of flags on a large store changes a third of that: copying the log back after each would write most
-pages twice."""
+CHECKPOINT_PAGES: Final = 65_536
+"""256 MiB. Copying the log back after each batch, as is usual, writes pages twice that the next batch changes again:
+a third more bytes for the same flags."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 

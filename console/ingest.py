@@ -83,6 +83,11 @@ class Ingest:
         self.rules = rules
         self._pseudonyms: dict[str, str] = {}
 
+    def pseudonyms(self, account_ids: Iterable[str]) -> list[str]:
+        """Return the pseudonyms of accounts."""
+        known, make = self._pseudonyms.get, self.pseudonym
+        return [known(account_id) or make(account_id) for account_id in account_ids]
+
     def pseudonym(self, account_id: str) -> str:
         """Return an account's pseudonym, remembered."""
         known = self._pseudonyms.get(account_id)
@@ -117,14 +122,15 @@ class Ingest:
         for record in records:
             case = numbers[accounts[record.account_id], record.role]
             before = merged.get(record.flag_id) or known.get(record.flag_id)
-            row = self._merge(before, record, case)
+            targets = self.pseudonyms(record.evidence.targets)
+            row = self._merge(before, record, case, targets)
             if row is None:
                 continue
             news += 1
             if before is None:
                 hours[row["raised_at"] // HOUR * HOUR, record.detector, record.shadow] += 1
                 named.add(record.account_id)
-            self._reach(reached, named, before, row, record)
+            self._reach(reached, named, before, row, record, targets)
             merged[record.flag_id] = row
         # an account that is known was written down before: with its case, or when it was first reached for
         rows = [{"account": self.pseudonym(name), "account_id": name} for name in sorted(named)]
@@ -178,7 +184,7 @@ class Ingest:
             "briefs": "[]",
         }
 
-    def _merge(self, before: Row | None, record: Flag, case: int) -> Row | None:
+    def _merge(self, before: Row | None, record: Flag, case: int, targets: list[str]) -> Row | None:
         """Return a flag's row after a record; None when the record is no news."""
         updated, severity = ms(record.updated_at), level(record.severity)
         if before is not None:
@@ -186,12 +192,12 @@ class Ingest:
                 return None
             if before["case_id"] != case:  # one id for two accounts: the first keeps it
                 return None
-        evidence, pseudonym = record.evidence, self.pseudonym
+        evidence = record.evidence
         held = {
             "features": evidence.features,
             "thresholds": evidence.thresholds,
             "baseline": evidence.baseline,
-            "targets": [pseudonym(target) for target in evidence.targets],
+            "targets": targets,
             "event_ids": evidence.event_ids,
         }
         return {
@@ -224,11 +230,11 @@ class Ingest:
         before: Row | None,
         row: Row,
         record: Flag,
+        targets: list[str],
     ) -> None:
         """Note the targets that an earlier record of the flag did not name."""
         old = () if before is None else set(_TARGETS.decode(before["evidence"]).targets)
-        for target in record.evidence.targets:
-            other = self.pseudonym(target)
+        for target, other in zip(record.evidence.targets, targets, strict=True):
             if other not in old:
                 named.add(target)
                 reached.setdefault(
