@@ -32,6 +32,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     detector: str = ""
     severity: int = 0
     age: str = ""
+    policy: str = ""
     who: Literal["", "me", "nobody"] = ""
     shadow: Literal["no", "yes", "only"] = "no"
     role: Literal["actor", "target"] = "actor"
@@ -97,6 +98,9 @@ def _where(filters: Filters, *, user: int, now: int) -> list[ColumnElement[bool]
         where.append(c.severity >= filters.severity)
     if filters.age:
         where.append(c.age_band == filters.age)
+    if filters.policy:
+        under = (decisions.c.policy == filters.policy, decisions.c.undone_at.is_(None))
+        where.append(c.id.in_(select(decisions.c.case_id).where(*under)))
     if filters.who:
         where.append(c.assignee == user if filters.who == "me" else c.assignee.is_(None))
     if filters.overdue:

@@ -7,6 +7,7 @@ and outcome.
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from console.casefile import CaseFile
 from console.tables import cases, contacts
 from console.words import AGE_BANDS
 
-__all__ = ["LARGE", "graph_of", "picture"]
+__all__ = ["GRAPHML", "LARGE", "graph_of", "graphml", "picture"]
 
+GRAPHML: Final = "application/graphml+xml"
 LARGE: Final = 60
 """Contacts that are shown one by one."""
 _TELLING: Final = ("reported", "blocked", "replied", "accepted", "declined", "ignored")
@@ -57,6 +59,13 @@ def graph_of(connection: Connection, file: CaseFile) -> nx.DiGraph:
     for row in connection.execute(query):
         graph.add_edge(row.account, row.other, outcome="open", first=row.first_at, last=row.last_at)
     return graph
+
+
+def graphml(graph: nx.DiGraph) -> bytes:
+    """Return a graph as GraphML."""
+    text = io.BytesIO()
+    nx.write_graphml(graph, text)
+    return text.getvalue()
 
 
 def picture(graph: nx.DiGraph, account: str, *, limit: int = LARGE) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -13,7 +13,7 @@ from console.people import Person, digest
 from console.rights import SCOPES, may
 from console.tables import tokens, users
 
-__all__ = ["PREFIX", "make_token", "revoke", "who"]
+__all__ = ["PREFIX", "listed", "make_token", "revoke", "who"]
 
 PREFIX: Final = "kwt_"
 DAY: Final = 86_400_000
@@ -54,17 +54,37 @@ def make_token(
     return text
 
 
-def revoke(connection: Connection, number: int, now: int) -> None:
-    """End a token."""
-    connection.execute(
+def revoke(connection: Connection, number: int, now: int) -> bool:
+    """End a token; return whether there was one to end."""
+    ended = connection.execute(
         update(tokens).where(tokens.c.id == number, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
     )
+    return ended.rowcount == 1
+
+
+def listed(connection: Connection, limit: int = 200) -> list[dict[str, Any]]:
+    """Return the newest tokens with their owners, without what would let somebody in."""
+    query = (
+        select(*(column for column in tokens.c if column.name != "hash"), users.c.name.label("owner_name"))
+        .join(users, users.c.id == tokens.c.owner)
+        .order_by(tokens.c.id.desc())
+        .limit(limit)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def who(connection: Connection, text: str, now: int) -> tuple[Person, int | None] | None:
     """Return whom a token stands for, limited to its scopes, and when it was last used; None if it is worth nothing."""
     query = (
-        select(tokens, users.c.login, users.c.name.label("person"), users.c.role, users.c.disabled)
+        select(
+            tokens,
+            users.c.login,
+            users.c.name.label("person"),
+            users.c.role,
+            users.c.disabled,
+            users.c.max_severity,
+            users.c.batch,
+        )
         .join(users, users.c.id == tokens.c.owner)
         .where(tokens.c.hash == digest(text), tokens.c.revoked_at.is_(None), tokens.c.expires_at > now)
     )
@@ -78,6 +98,8 @@ def who(connection: Connection, text: str, now: int) -> tuple[Person, int | None
         role=row.role,
         csrf="",
         session=f"token:{row.id}",
+        max_severity=row.max_severity,
+        batch=row.batch,
         scopes=frozenset(SCOPES[scope] for scope in row.scopes.split(",")),
     )
     return person, row.used_at

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from console.api import cases, rest
+from console.api import admin, cases, mine, rest
 from console.api.models import Problem
 from console.decisions import RefusedError
 from console.service import Service
@@ -68,7 +68,8 @@ def make_api(service: Service) -> FastAPI:
     app.state.service = service
     app.state.limiter = Limiter(BURST, A_MINUTE)
     app.include_router(cases.router)
-    app.include_router(rest.router)
+    for part in (mine, rest, admin):
+        app.include_router(part.router)
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(HTTPException, _http)

@@ -12,7 +12,7 @@ from console import casefile, decisions
 from console.api.auth import Caller, may
 from console.api.models import MOST, CaseDetail, CasePage, CaseSummary, Decision, Hold, PackRequest
 from console.caselist import Filters, page
-from console.network import graph_of, picture
+from console.network import GRAPHML, graph_of, graphml, picture
 from console.packs_made import hold, pack_of
 from console.priority import points_now
 from console.timeline import timeline
@@ -48,6 +48,7 @@ def list_cases(
     severity: Annotated[int, Query(ge=0, le=3, description="At least: 0 low to 3 critical.")] = 0,
     detector: Annotated[str, Query(max_length=64)] = "",
     age: Annotated[str, Query(max_length=8)] = "",
+    policy: Annotated[str, Query(max_length=40, description="That a decision named.")] = "",
     who: Annotated[str, Query(max_length=6)] = "",
     shadow: Annotated[str, Query(max_length=4)] = "no",
     role: Annotated[str, Query(max_length=6)] = "actor",
@@ -65,6 +66,7 @@ def list_cases(
         "severity": str(severity),
         "detector": detector,
         "age": age,
+        "policy": policy,
         "who": who,
         "shadow": shadow,
         "role": role,
@@ -134,6 +136,20 @@ def read_graph(number: Number, call: Caller = See) -> Any:
     with call.service.database.reading() as connection:
         file = _file(call, connection, number)
         return picture(graph_of(connection, file), file.case["account"])
+
+
+@router.get(
+    "/cases/{number}/graph.graphml",
+    response_class=Response,
+    responses={200: {"description": "The whole network, nothing folded.", "content": {GRAPHML: {}}}},
+)
+def export_graph(number: Number, call: Caller = See) -> Response:
+    """The ego network as GraphML. Recorded."""
+    with call.service.database.writing() as connection:
+        file = _file(call, connection, number)
+        graph = graph_of(connection, file)
+        call.service.note(connection, call.person, "case.export", f"case:{number}", format="graphml", by="api")
+    return Response(graphml(graph), media_type=GRAPHML)
 
 
 @router.get("/cases/{number}/timeline", response_model=dict[str, Any])

@@ -29,17 +29,11 @@ __all__ = [
     "FlagShown",
     "Hold",
     "Identity",
-    "Me",
-    "NewWebhook",
     "Overview",
     "PackRequest",
     "Problem",
     "Protection",
     "Unmask",
-    "User",
-    "UserChange",
-    "Webhook",
-    "WebhookMade",
 ]
 
 MOST: int = 2**53
@@ -273,6 +267,9 @@ class Overview(BaseModel):
     shadow: list[dict[str, Any]]
     lag: list[dict[str, Any]]
     hours: dict[str, Any]
+    load: list[dict[str, Any]] | None
+    workers: list[dict[str, Any]]
+    threads: dict[str, str | None]
 
 
 class AuditRecord(BaseModel):
@@ -292,51 +289,3 @@ class AuditPage(BaseModel):
     """Records of the audit, the newest first."""
 
     records: list[AuditRecord]
-
-
-class User(BaseModel):
-    """Somebody who uses the console."""
-
-    id: int
-    login: str
-    name: str
-    role: RoleName
-    disabled: bool
-
-
-class UserChange(Given):
-    """A change of somebody's rights."""
-
-    role: RoleName
-    disabled: bool = False
-
-
-class NewWebhook(Given):
-    """A receiver of webhooks."""
-
-    url: Annotated[str, StringConstraints(max_length=500)]
-    events: Annotated[list[Event], Field(min_length=1, max_length=10)]
-
-
-class Webhook(BaseModel):
-    """A receiver, without its secret."""
-
-    id: int
-    url: str
-    events: list[str]
-    active: bool
-
-
-class WebhookMade(Webhook):
-    """A new receiver, with the secret that is shown this once."""
-
-    secret: str
-
-
-class Me(BaseModel):
-    """Whom a token stands for."""
-
-    login: str
-    name: str
-    role: RoleName
-    rights: list[str]

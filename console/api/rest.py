@@ -1,15 +1,15 @@
-"""Everything that is no case: accounts, bulk decisions, figures, the audit, people, webhooks."""
+"""What is neither a case nor administration: accounts, bulk decisions, figures, the audit."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from sqlalchemy import delete, select
+from fastapi import APIRouter, HTTPException, Path, Query
+from sqlalchemy import select
 
 from console import bulk, identities, overview
-from console.api.auth import Caller, caller, may
+from console.api.auth import Caller, may
 from console.api.models import (
     MOST,
     Account,
@@ -19,23 +19,16 @@ from console.api.models import (
     Bulk,
     BulkProposal,
     Identity,
-    Me,
-    NewWebhook,
     Overview,
     Protection,
     Pseudonym,
     Unmask,
-    User,
-    UserChange,
-    Webhook,
-    WebhookMade,
 )
 from console.atrisk import account_at_risk, most_at_risk, protect, reached_for
 from console.decisions import Choice
-from console.tables import audit, users, webhooks
-from console.users import change_user
-from console.webhooks import add_webhook
+from console.tables import audit
 from console.words import SEVERITIES
+from console.workers import ask_workers
 
 __all__ = ["router"]
 
@@ -43,13 +36,6 @@ router = APIRouter()
 Number = Annotated[int, Path(ge=1, le=MOST)]
 Name = Annotated[Pseudonym, Path(description="An account's pseudonym.")]
 PAGE = 100
-
-
-@router.get("/me", response_model=Me, tags=["people"])
-def read_me(call: Annotated[Caller, Depends(caller)]) -> Any:
-    """Whom the token stands for, and what it may do."""
-    me = call.person
-    return {"login": me.login, "name": me.name, "role": me.role, "rights": call.rights}
 
 
 @router.get("/accounts-at-risk", response_model=list[AccountAtRisk], tags=["accounts"])
@@ -132,6 +118,11 @@ def read_overview(call: Caller = may("overview.see")) -> Any:
             "shadow": shadow,
             "lag": overview.lag(connection),
             "hours": overview.flags_by_hour(connection),
+            "load": overview.load(connection, call.now, call.service.rules.wellness.points)
+            if call.person.may("load.see")
+            else None,
+            "workers": ask_workers(call.service.workers),
+            "threads": call.service.health(),
         }
 
 
@@ -139,12 +130,13 @@ def read_overview(call: Caller = may("overview.see")) -> Any:
 def read_audit(
     actor: Annotated[str, Query(max_length=120)] = "",
     action: Annotated[str, Query(max_length=40)] = "",
+    object: Annotated[str, Query(max_length=120)] = "",
     before: Annotated[int, Query(ge=0, le=MOST)] = 0,
     call: Caller = may("audit.see"),
 ) -> Any:
     """A hundred records, the newest first."""
     query = select(audit).order_by(audit.c.seq.desc()).limit(PAGE)
-    for column, value in ((audit.c.actor, actor), (audit.c.action, action)):
+    for column, value in ((audit.c.actor, actor), (audit.c.action, action), (audit.c.object, object)):
         if value:
             query = query.where(column == value.replace("\0", "").encode("utf-8", "ignore").decode())
     if before:
@@ -153,47 +145,3 @@ def read_audit(
         rows = [dict(row) for row in connection.execute(query).mappings()]
         call.service.note(connection, call.person, "audit.view", by="api")
     return {"records": rows}
-
-
-@router.get("/users", response_model=list[User], tags=["people"])
-def list_users(call: Caller = may("people.manage")) -> Any:
-    """Everybody who uses the console."""
-    names = ("id", "login", "name", "role", "disabled")
-    with call.service.database.reading() as connection:
-        rows = connection.execute(select(*(users.c[name] for name in names)).order_by(users.c.id))
-        return [dict(row) for row in rows.mappings()]
-
-
-@router.patch("/users/{number}", status_code=204, response_model=None, tags=["people"])
-def change_rights(number: Number, request: UserChange, call: Caller = may("people.manage")) -> None:
-    """Change somebody's role, or shut them out."""
-    with call.service.database.writing() as connection:
-        change_user(connection, call.person.id, number, role=request.role, disabled=request.disabled)
-        told = {"role": request.role, "disabled": request.disabled, "by": "api"}
-        call.service.note(connection, call.person, "user.change", f"user:{number}", **told)
-
-
-@router.get("/webhooks", response_model=list[Webhook], tags=["webhooks"])
-def list_webhooks(call: Caller = may("webhooks.manage")) -> Any:
-    """All receivers."""
-    with call.service.database.reading() as connection:
-        rows = connection.execute(select(webhooks).order_by(webhooks.c.id)).mappings().all()
-    return [{**row, "events": row["events"].split(",")} for row in rows]
-
-
-@router.post("/webhooks", response_model=WebhookMade, status_code=201, tags=["webhooks"])
-def make_webhook(request: NewWebhook, call: Caller = may("webhooks.manage")) -> Any:
-    """Add a receiver; its secret is in the answer and nowhere else."""
-    service, events = call.service, list(request.events)
-    with service.database.writing() as connection:
-        number, secret = add_webhook(connection, request.url, events, private=service.private_webhooks, now=call.now)
-        service.note(connection, call.person, "webhook.add", f"webhook:{number}", events=events, by="api")
-    return {"id": number, "url": request.url, "events": events, "active": True, "secret": secret}
-
-
-@router.delete("/webhooks/{number}", status_code=204, response_model=None, tags=["webhooks"])
-def delete_webhook(number: Number, call: Caller = may("webhooks.manage")) -> None:
-    """Remove a receiver."""
-    with call.service.database.writing() as connection:
-        connection.execute(delete(webhooks).where(webhooks.c.id == number))
-        call.service.note(connection, call.person, "webhook.delete", f"webhook:{number}", by="api")

@@ -12,29 +12,20 @@ from console.announce import EVENTS
 from console.decisions import RefusedError
 from console.people import add_user
 from console.rights import SCOPES
-from console.tables import deliveries, erasures, tokens, users, webhooks
-from console.tokens import make_token, revoke
+from console.tables import deliveries, erasures, users, webhooks
+from console.tokens import listed, make_token, revoke
 from console.users import change_user
 from console.web.visit import NotFoundError, Visit, page
 from console.webhooks import add_webhook
 
 __all__ = ["routes"]
 
-SHOWN = 200
-
 
 def _show(visit: Visit, secret: str = "", about: str = "") -> Response:
     with visit.service.database.reading() as connection:
         values: dict[str, Any] = {
             "people": connection.execute(select(users).order_by(users.c.name, users.c.id)).mappings().all(),
-            "tokens": connection.execute(
-                select(tokens, users.c.name.label("owner_name"))
-                .join(users, users.c.id == tokens.c.owner)
-                .order_by(tokens.c.id.desc())
-                .limit(SHOWN)
-            )
-            .mappings()
-            .all(),
+            "tokens": listed(connection),
             "webhooks": connection.execute(select(webhooks).order_by(webhooks.c.id)).mappings().all(),
             "deliveries": connection.execute(select(deliveries).order_by(deliveries.c.id.desc()).limit(20))
             .mappings()

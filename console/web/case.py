@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import msgspec
-import networkx as nx
-from sqlalchemy import select
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from console import casefile, decisions, identities
-from console.network import graph_of, outcome_of, picture
-from console.tables import users
+from console.batches import in_hand
+from console.network import GRAPHML, graph_of, graphml, outcome_of, picture
 from console.timeline import SERIES, timeline
+from console.users import who_decide
 from console.web.visit import NotFoundError, Visit, page
 from console.wellness import expose
 from console.words import REASONS
 
 __all__ = ["routes"]
+
+DONE = ("confirm", "dismiss", "hold", "need_more", "hand_over")
+"""After these a case is no longer in one's hand."""
 
 
 def _load(visit: Visit, connection: Any) -> casefile.CaseFile:
@@ -36,11 +37,7 @@ def _show(visit: Visit) -> Response:
         named = [file.case["account"], *(contact["other"] for contact in file.contacts)]
         ids = identities.shown(connection, me, named, visit.now)
         undoable = decisions.last_undoable(connection, file.case["id"], me.id, service.rules, visit.now)
-        colleagues = connection.execute(
-            select(users.c.login, users.c.name)
-            .where(users.c.role.in_(("reviewer", "lead")), users.c.disabled.is_(False), users.c.id != me.id)
-            .order_by(users.c.name)
-        ).all()
+        colleagues = [one for one in who_decide(connection) if one["login"] != me.login]
         hours = timeline(connection, file)
     with service.database.writing() as connection:
         service.note(connection, me, "case.view", f"case:{file.case['id']}")
@@ -83,6 +80,7 @@ def _decide(visit: Visit) -> Response:
         raise decisions.RefusedError("The form is not complete.") from None
     with visit.service.database.writing() as connection:
         decisions.decide(connection, visit.service.keys, visit.person, case_id, choice, now=visit.now)
+        done = chosen in DONE and not in_hand(connection, visit.person.id)
     said = {
         "take": "The case is yours.",
         "release": "The case is free again.",
@@ -95,6 +93,8 @@ def _decide(visit: Visit) -> Response:
         "escalate": "Escalated.",
         "need_more": "Waiting for more.",
     }[chosen]
+    if done:
+        said += " That was the last of your cases: a good moment for a break."
     return visit.go(f"/cases/{case_id}", said)
 
 
@@ -134,11 +134,9 @@ def _graphml(visit: Visit) -> Response:
         file = _load(visit, connection)
         graph = graph_of(connection, file)
         visit.service.note(connection, visit.person, "case.export", f"case:{file.case['id']}", format="graphml")
-    text = io.BytesIO()
-    nx.write_graphml(graph, text)
     name = f"case-{file.case['id']}.graphml"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(text.getvalue(), media_type="application/graphml+xml", headers=headers)
+    return Response(graphml(graph), media_type=GRAPHML, headers=headers)
 
 
 def _timeline(visit: Visit) -> Response:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.batches import LARGEST_BATCH
 from console.decisions import RefusedError
 from console.people import hash_password
 from console.tables import sessions, users
@@ -16,8 +17,6 @@ from console.wellness import start_break
 from console.words import SEVERITIES
 
 __all__ = ["routes"]
-
-LARGEST_BATCH = 50
 
 
 def _show(visit: Visit) -> Response:

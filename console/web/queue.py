@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from console.batches import in_hand, take_next
 from console.caselist import Filters, counts, version_of
 from console.caselist import page as page_of
-from console.decisions import Choice, RefusedError, decide
-from console.ingest import upsert
-from console.tables import cases, flag_hours, users, views
+from console.tables import flag_hours, users
+from console.views import drop_view, save_view, views_of
 from console.web.visit import Visit, page
 
 __all__ = ["names_of_users", "routes"]
-
-VIEWS: Final = 30
 
 
 def names_of_users(connection: Any) -> dict[int, str]:
@@ -45,7 +43,8 @@ def _show(visit: Visit) -> Response:
             "counts": counts(connection, user=me.id, now=visit.now),
             "names": names_of_users(connection),
             "detectors": sorted(connection.execute(select(flag_hours.c.detector).distinct()).scalars()),
-            "saved": _saved(connection, me.id),
+            "saved": views_of(connection, me.id),
+            "in_hand": in_hand(connection, me.id),
             "version": version_of(connection),
         }
     if filters.q:
@@ -64,62 +63,34 @@ def _show(visit: Visit) -> Response:
     return visit.render("queue_rows.html" if fragment else "queue.html", **values)
 
 
-def _saved(connection: Any, user: int) -> list[dict[str, Any]]:
-    query = (
-        select(views).where((views.c.owner == user) | views.c.shared).order_by(views.c.name, views.c.id).limit(VIEWS)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
 def _version(visit: Visit) -> Response:
     with visit.service.database.reading() as connection:
         return JSONResponse({"version": version_of(connection)})
 
 
 def _next(visit: Visit) -> Response:
-    """Take the first case nobody has, no harder than this person wants to see."""
+    """Take the next case, or as many as somebody wants at once."""
     me, service = visit.person, visit.service
+    whole = visit.field("batch") == "1"
     with service.database.writing() as connection:
-        row = connection.execute(
-            select(cases.c.id)
-            .where(
-                cases.c.state.in_(("open", "escalated") if me.may("bulk.approve") else ("open",)),
-                cases.c.role == "actor",
-                cases.c.shadow.is_(False),
-                cases.c.assignee.is_(None),
-                cases.c.severity <= me.max_severity,
-            )
-            .order_by(cases.c.rank.desc(), cases.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        ).first()
-        if row is None:
-            return visit.go("/queue", "Nothing is waiting for you.")
-        decide(connection, service.keys, me, row.id, Choice(action="take"), now=visit.now)
-    return visit.go(f"/cases/{row.id}")
+        taken = take_next(connection, service.keys, me, me.batch if whole else 1, now=visit.now)
+    if not taken:
+        return visit.go("/queue", "Nothing is waiting for you.")
+    if whole:
+        return visit.go("/queue?who=me", f"{len(taken)} case{'s are' if len(taken) != 1 else ' is'} yours.")
+    return visit.go(f"/cases/{taken[0]}")
 
 
 def _save_view(visit: Visit) -> Response:
-    name = visit.field("name").strip()[:60]
     filters = Filters.read({key: str(value) for key, value in visit.form.items() if isinstance(value, str)})
-    if not name:
-        raise RefusedError("Give the view a name.")
-    shared = visit.field("shared") == "1" and visit.person.may("views.share")
     with visit.service.database.writing() as connection:
-        statement = upsert(connection, views).values(
-            owner=visit.person.id, name=name, query=filters.address(), shared=shared
-        )
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["owner", "name"], set_={"query": filters.address(), "shared": shared}
-            )
-        )
+        name = save_view(connection, visit.person, visit.field("name"), filters, shared=visit.field("shared") == "1")
     return visit.go(f"/queue?{filters.address()}", f"Saved as “{name}”.")
 
 
 def _drop_view(visit: Visit) -> Response:
     with visit.service.database.writing() as connection:
-        connection.execute(delete(views).where(views.c.id == visit.number("id"), views.c.owner == visit.person.id))
+        drop_view(connection, visit.person, visit.number("id"))
     return visit.go("/queue", "The view is gone.")
 
 

@@ -85,6 +85,33 @@ def test_the_next_case_is_the_most_urgent_that_one_wants_to_see(own: Service) ->
     assert rita.post("/queue/next").headers["location"] == "/queue", "no low one is left"
 
 
+def test_nobody_is_given_more_cases_than_they_want_at_once(own: Service) -> None:
+    take(own, *(flag(f"w{number}", score=0.99) for number in range(6)))
+    rita = visitor(own, "rita", "reviewer")
+    rita.post("/me", max_severity="critical", batch="3")
+    assert "Take 3" in rita.get("/queue").text
+    assert rita.post("/queue/next", batch="1").headers["location"] == "/queue?who=me"
+    with own.database.reading() as connection:
+        mine = connection.execute(
+            select(cases.c.id).where(cases.c.assignee.is_not(None)).order_by(cases.c.rank.desc())
+        ).scalars()
+        first, second, third = mine
+    refused = rita.post("/queue/next")
+    assert refused.status_code == 409
+    assert "as many cases as you want at once (3)" in refused.text
+    rita.post(f"/cases/{first}/decide", seen="99", action="hold", reason="hold:await_evidence")
+    assert rita.post("/queue/next").headers["location"].startswith("/cases/"), "what is on hold is in nobody's hand"
+    rita.post(f"/cases/{second}/decide", seen="99", action="dismiss", reason="dismiss:too_little", policy="none")
+    assert "break" not in rita.get("/queue").text
+    rita.post(f"/cases/{third}/decide", seen="99", action="dismiss", reason="dismiss:too_little", policy="none")
+    with own.database.reading() as connection:
+        last = connection.execute(
+            select(cases.c.id).where(cases.c.assignee.is_not(None), cases.c.state == "open")
+        ).scalar_one()
+    rita.post(f"/cases/{last}/decide", seen="99", action="dismiss", reason="dismiss:too_little", policy="none")
+    assert "the last of your cases: a good moment for a break" in rita.get("/queue").text
+
+
 def test_a_break_is_offered_after_much_hard_material_and_sets_the_count_back(own: Service, clock: Clock) -> None:
     rita = visitor(own, "rita", "reviewer")
     me = person(own, "olga")

@@ -84,6 +84,66 @@ def test_a_day_by_api(service: Service, call: Call) -> None:
     assert actions[:4] == ["case.view", "case.confirm", "case.undo", "identity.unmask"]
 
 
+def test_the_next_cases_saved_views_and_colleagues_by_api(service: Service, call: Call) -> None:
+    before = call("reviewer", "GET", "queue/counts").json()
+    assert (before["active"], before["severity"]["high"], before["in_hand"]) == (2, 1, 0)
+    assert call("reviewer", "PUT", "me/settings", json={"max_severity": "low", "batch": 3}).status_code == 204
+    assert call("reviewer", "GET", "me").json()["max_severity"] == "low"
+    (taken,) = call("reviewer", "POST", "queue/next", json={"count": 5}).json()
+    assert taken["severity"] == "low", "the high one is more urgent, and more than was asked for"
+    after = call("reviewer", "GET", "queue/counts").json()
+    assert after["in_hand"] == 1
+    assert after["version"] >= before["version"]
+    call("lead", "POST", "views", json={"name": "Ours", "filters": {"severity": "2"}, "shared": True})
+    (view,) = call("reviewer", "GET", "views").json()
+    assert (view["query"], view["own"]) == ("severity=2", False)
+    assert call("reviewer", "DELETE", f"views/{view['id']}").status_code == 404, "it is the lead's"
+    assert call("lead", "DELETE", f"views/{view['id']}").status_code == 204
+    logins = [one["login"] for one in call("reviewer", "GET", "colleagues").json()]
+    assert len(logins) == 2, "the reviewer and the lead"
+    graph = call("viewer", "GET", f"cases/{taken['id']}/graph.graphml")
+    assert graph.headers["content-type"] == "application/graphml+xml"
+    assert b"<graphml" in graph.content
+
+
+def test_administration_by_api(service: Service, client: TestClient, call: Call) -> None:
+    made = call("admin", "POST", "users", json={"login": "nora", "name": "Nora", "role": "viewer"})
+    assert made.status_code == 201
+    assert call("admin", "POST", "users", json={"login": "nora", "role": "viewer"}).status_code == 409
+    beyond = {"owner": "nora", "name": "export", "scopes": ["cases:decide"], "days": 3}
+    assert "More than its owner may do" in call("admin", "POST", "tokens", json=beyond).json()["problem"]
+    token = call("admin", "POST", "tokens", json=beyond | {"scopes": ["cases:read"]}).json()["token"]
+    headers = {"authorization": f"Bearer {token}"}
+    assert client.get("cases", headers=headers).status_code == 200
+    listed = call("admin", "GET", "tokens")
+    assert listed.json()[0]["owner_name"] == "Nora"
+    assert "hash" not in listed.text
+    assert token not in listed.text
+    assert call("admin", "DELETE", f"tokens/{listed.json()[0]['id']}").status_code == 204
+    assert client.get("cases", headers=headers).status_code == 401
+    hook = call("admin", "POST", "webhooks", json={"url": "https://example.org/hook", "events": ["case.opened"]}).json()
+    assert call("admin", "PATCH", f"webhooks/{hook['id']}", json={"active": False}).status_code == 204
+    assert call("admin", "GET", "webhooks").json()[0]["active"] is False
+    assert call("admin", "GET", "webhooks/deliveries").json() == []
+    assert call("admin", "GET", "retention").json()["days"]["dismissed"] > 0
+    told = call("admin", "GET", "audit", params={"object": f"webhook:{hook['id']}"}).json()["records"]
+    assert [record["action"] for record in told] == ["webhook.off", "webhook.add"]
+
+
+def test_cases_are_found_by_the_policy_they_were_decided_under(call: Call) -> None:
+    decision = {"action": "confirm", "reason": "minors_sought", "policy": "child_safety.grooming"}
+    call("reviewer", "POST", "cases/1/decisions", json=decision)
+
+    def under(policy: str) -> list[int]:
+        found = call("reviewer", "GET", "cases", params={"state": "any", "policy": policy}).json()["cases"]
+        return [case["id"] for case in found]
+
+    assert under("child_safety.grooming") == [1]
+    assert under("platform.spam") == []
+    call("reviewer", "POST", "cases/1/undo")
+    assert under("child_safety.grooming") == [], "what was taken back was not decided"
+
+
 def test_account_ids_are_nowhere_but_where_they_are_asked_for(call: Call) -> None:
     for path in ("cases", "cases/1", "cases/1/graph", "cases/1/timeline", "accounts-at-risk", "overview", "bulks"):
         assert '"u1"' not in call("lead", "GET", path).text, path
@@ -98,6 +158,10 @@ def test_a_token_does_what_its_scopes_and_its_owner_may(service: Service, client
     with service.database.writing() as connection:
         connection.execute(users.update().values(role="none"))
     assert client.get("cases", headers=reading).status_code == 403, "the owner lost the right, and so the token"
+
+
+def test_there_is_a_scope_for_every_right() -> None:
+    assert set(SCOPES.values()) == set().union(*RIGHTS.values()), "what a person may do, a token can be given"
 
 
 def test_a_token_never_gets_more_than_its_owner(service: Service) -> None:
@@ -147,7 +211,22 @@ ENDPOINTS = {
     ("POST", "bulks"): "bulk.propose",
     ("GET", "overview"): "overview.see",
     ("GET", "audit"): "audit.see",
+    ("GET", "cases/1/graph.graphml"): "cases.see",
+    ("GET", "queue/counts"): "cases.see",
+    ("POST", "queue/next"): "cases.decide",
+    ("PUT", "me/settings"): "cases.decide",
+    ("GET", "colleagues"): "cases.decide",
+    ("GET", "views"): "cases.see",
+    ("POST", "views"): "cases.see",
+    ("DELETE", "views/1"): "cases.see",
     ("GET", "users"): "people.manage",
+    ("POST", "users"): "people.manage",
+    ("GET", "tokens"): "tokens.manage",
+    ("POST", "tokens"): "tokens.manage",
+    ("DELETE", "tokens/999"): "tokens.manage",
+    ("GET", "webhooks/deliveries"): "webhooks.manage",
+    ("PATCH", "webhooks/1"): "webhooks.manage",
+    ("GET", "retention"): "retention.manage",
     ("PATCH", "users/1"): "people.manage",
     ("GET", "webhooks"): "webhooks.manage",
     ("POST", "webhooks"): "webhooks.manage",
@@ -181,7 +260,7 @@ def test_what_is_refused_says_why_in_one_form(call: Call) -> None:
 def test_the_document_names_every_address(client: TestClient) -> None:
     document = client.get("openapi.json").json()
     assert document["openapi"].startswith("3.")
-    assert len(document["paths"]) >= 18
+    assert len(document["paths"]) >= 30
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert operation["security"], (path, method)

@@ -133,6 +133,32 @@ def test_a_reviewers_day(console: Running, browser: Any) -> None:
     page.click(".save-view button")
     page.get_by_role("link", name="The worst").wait_for()
 
+    # the view is hers wherever she signs in: it is there again after she left
+    page.click("details.menu summary")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+    rita.sign_in("rita", PASSWORD)
+    page.get_by_role("link", name="The worst").click()
+    page.wait_for_url("**severity=2**")
+    assert rows(rita).count() == 14
+
+    # takes no more at once than she wants
+    rita.go("/me")
+    page.fill("input[name=batch]", "4")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    rita.go("/queue")
+    page.get_by_role("button", name="Take 4").click()
+    page.get_by_text("4 cases are yours.").wait_for()
+    assert rows(rita).count() == 4
+    page.get_by_role("button", name="Take the next case").click()
+    page.get_by_text("as many cases as you want at once").wait_for()
+    for _ in range(4):
+        rita.go("/queue?who=me")
+        rows(rita).first.locator("a").first.click()
+        page.get_by_role("button", name="Release").click()
+        page.get_by_text("The case is free again.").wait_for()
+
     # a case: why, whom, when
     case = number_of(console, "u27")
     until(lambda: "13–15" in (rita.go(f"/cases/{case}") and page.locator(".contacts-table tbody").text_content()))
