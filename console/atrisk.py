@@ -13,9 +13,32 @@ from console.people import Person
 from console.tables import cases, contacts, identities, protections, users
 from console.words import MINORS, OPEN, OUTCOMES, SIGNS, STEPS, names_of
 
-__all__ = ["account_at_risk", "most_at_risk", "protect", "reached_for"]
+__all__ = ["account_at_risk", "flagged", "most_at_risk", "protect", "reached_for", "reaching_for"]
 
 SHOWN: Final = 100
+
+
+def flagged(connection: Connection, *, limit: int = SHOWN) -> list[dict[str, Any]]:
+    """Return the open cases of accounts that a flag itself names as at risk, the most urgent first.
+
+    Such a flag may be raised before any of those who reach for the account is under review.
+    """
+    names = ("id", "account", "age_band", "severity", "headline", "state", "due_at", "last_flag_at")
+    query = (
+        select(*(cases.c[name] for name in names))
+        .where(cases.c.role == "target", cases.c.shadow.is_(False), cases.c.state.in_(OPEN))
+        .order_by(cases.c.rank.desc(), cases.c.id)
+        .limit(limit)
+    )
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    steps = _steps(connection, [row["account"] for row in rows])
+    return [{**row, "step": steps.get(row["account"])} for row in rows]
+
+
+def _steps(connection: Connection, accounts: list[str]) -> dict[str, str]:
+    """Return the last protective step of accounts."""
+    taken = select(protections.c.account, protections.c.step).where(protections.c.account.in_(accounts))
+    return {found.account: found.step for found in connection.execute(taken.order_by(protections.c.id))}
 
 
 def reached_for(connection: Connection, *, limit: int = SHOWN) -> list[dict[str, Any]]:
@@ -25,14 +48,16 @@ def reached_for(connection: Connection, *, limit: int = SHOWN) -> list[dict[str,
     may well be minors.
     """
     suspects = func.count().label("suspects")
-    minor = func.max(case((contacts.c.age_band.in_(MINORS), 1), else_=0)).label("minor")
+    band = contacts.c.age_band
+    # what several cases say of one account may differ: a minor's age goes before any other, and any before none
+    minor = func.max(case((band.in_(MINORS), band), else_=""))
+    known = func.max(case((band != "unknown", band), else_=""))
     answered = func.max(case((contacts.c.outcomes.op("&")(_bits("accepted", "replied")) > 0, 1), else_=0))
     query = (
         select(
             contacts.c.other.label("account"),
             suspects,
-            minor,
-            func.max(contacts.c.age_band).label("age_band"),
+            case((minor != "", minor), else_="unknown").label("age_band"),
             func.max(cases.c.severity).label("severity"),
             func.max(contacts.c.last_at).label("last_at"),
             answered.label("answered"),
@@ -40,7 +65,7 @@ def reached_for(connection: Connection, *, limit: int = SHOWN) -> list[dict[str,
         .join(cases, cases.c.id == contacts.c.case_id)
         .where(cases.c.role == "actor", cases.c.shadow.is_(False), cases.c.state.in_((*OPEN, "confirmed")))
         .group_by(contacts.c.other)
-        .having((minor == 1) | (suspects > 1))
+        .having((minor != "") | ((suspects > 1) & (known == "")))
         .order_by(suspects.desc(), func.max(cases.c.severity).desc(), contacts.c.other)
         .limit(limit)
     )
@@ -50,10 +75,7 @@ def reached_for(connection: Connection, *, limit: int = SHOWN) -> list[dict[str,
 def most_at_risk(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what `reached_for` returned, with the last step taken for each and the number of its own case."""
     accounts = [row["account"] for row in rows]
-    steps: dict[str, str] = {}
-    taken = select(protections.c.account, protections.c.step).where(protections.c.account.in_(accounts))
-    for found in connection.execute(taken.order_by(protections.c.id)):
-        steps[found.account] = found.step
+    steps = _steps(connection, accounts)
     own = select(cases.c.account, cases.c.id).where(cases.c.role == "target", cases.c.account.in_(accounts))
     numbers = {found.account: found.id for found in connection.execute(own)}
     return [{**row, "step": steps.get(row["account"]), "case": numbers.get(row["account"])} for row in rows]
@@ -63,8 +85,8 @@ def _bits(*names: str) -> int:
     return sum(1 << OUTCOMES.index(name) for name in names)
 
 
-def account_at_risk(connection: Connection, account: str) -> dict[str, Any] | None:
-    """Return who reaches for an account and what was done, or None if nobody under review does."""
+def reaching_for(connection: Connection, account: str) -> list[dict[str, Any]]:
+    """Return the accounts under review that reach for an account, with what came of it, the worst first."""
     query = (
         select(
             contacts, cases.c.account, cases.c.state, cases.c.severity, cases.c.headline, cases.c.age_band.label("by")
@@ -74,10 +96,15 @@ def account_at_risk(connection: Connection, account: str) -> dict[str, Any] | No
         .order_by(cases.c.severity.desc(), contacts.c.last_at.desc())
         .limit(SHOWN)
     )
-    rows = [
+    return [
         {**row, "outcomes": names_of(row["outcomes"], OUTCOMES), "signs": names_of(row["signs"], SIGNS)}
         for row in connection.execute(query).mappings()
     ]
+
+
+def account_at_risk(connection: Connection, account: str) -> dict[str, Any] | None:
+    """Return who reaches for an account and what was done, or None if nobody under review does."""
+    rows = reaching_for(connection, account)
     own = (
         connection.execute(
             select(cases.c.id, cases.c.role, cases.c.headline, cases.c.state).where(cases.c.account == account)

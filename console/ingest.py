@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from console.bulkwrite import among, write_many
+from console.bulkwrite import among, insert_many, update_many
 from console.judging import Brief, Known, brief_of, judge, read_briefs, replaced, top_of
 from console.keys import Keys
 from console.rules import Rules
@@ -134,7 +134,7 @@ class Ingest:
             merged[record.flag_id] = row
         # an account that is known was written down before: with its case, or when it was first reached for
         rows = [{"account": self.pseudonym(name), "account_id": name} for name in sorted(named)]
-        write_many(connection, upsert(connection, identities).on_conflict_do_nothing(), rows)
+        insert_many(connection, upsert(connection, identities).on_conflict_do_nothing(), rows)
         self._write_flags(connection, list(merged.values()))
         self._write_contacts(connection, list(reached.values()))
         _count_hours(connection, hours)
@@ -257,10 +257,10 @@ class Ingest:
         statement = upsert(connection, flags)
         keep = ("flag_id", "case_id", "raised_at")
         changed = {column.name: statement.excluded[column.name] for column in flags.c if column.name not in keep}
-        write_many(connection, statement.on_conflict_do_update(index_elements=["flag_id"], set_=changed), rows)
+        insert_many(connection, statement.on_conflict_do_update(index_elements=["flag_id"], set_=changed), rows)
 
     def _write_contacts(self, connection: Connection, rows: list[Row]) -> None:
-        write_many(connection, upsert(connection, contacts).on_conflict_do_nothing(), rows)
+        insert_many(connection, upsert(connection, contacts).on_conflict_do_nothing(), rows)
 
     def _refresh(
         self, connection: Connection, touched: dict[int, dict[str, Row]], now: int
@@ -317,7 +317,6 @@ def _head(row: Any) -> Row:
 
 def _write_cases(connection: Connection, before: list[Known], changed: list[Row]) -> None:
     """Write cases down: of most only what flags often change, which spares the indexes of the rest."""
-    statement = update(cases).where(cases.c.id == bindparam("number"))
     whole: list[Row] = []
     part: list[Row] = []
     for case, row in zip(before, changed, strict=True):
@@ -325,8 +324,8 @@ def _write_cases(connection: Connection, before: list[Known], changed: list[Row]
             whole.append(row)
         else:
             part.append({name: value for name, value in row.items() if name not in _SELDOM})
-    write_many(connection, statement, whole)
-    write_many(connection, statement, part)
+    update_many(connection, cases, whole)
+    update_many(connection, cases, part)
 
 
 def _minors(features: dict[str, float]) -> int:

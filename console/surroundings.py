@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, case, func, insert, select, update
 
-from console.bulkwrite import write_many
+from console.bulkwrite import insert_each
 from console.ingest import Ingest, upsert
 from console.tables import accounts, activity, cases, contacts, identities
 from console.words import OUTCOMES
@@ -43,7 +43,7 @@ def add_contacts(connection: Connection, rows: Sequence[Row]) -> None:
     statement = upsert(connection, contacts)
     new, old = statement.excluded, contacts.c
     least, most = (func.least, func.greatest) if connection.dialect.name == "postgresql" else (func.min, func.max)
-    write_many(
+    insert_each(
         connection,
         statement.on_conflict_do_update(
             index_elements=["case_id", "other"],

@@ -56,11 +56,12 @@ async function drawGraph(box) {
   tip.hidden = false;
   tip.textContent = "Point at an account to read about it. The oldest contact is at the top, newer ones follow clockwise.";
   const ink = () => (dark() ? "#e2e8f0" : "#1b2530");
+  let scale = 1; // what makes words and marks as large on the screen as they should be, however far the picture is fitted
   const style = () => [
-    { selector: "node", style: { label: "", width: 18, height: 18, "background-color": (n) => ages[n.data("age")] ?? "#a7b1bc", "border-width": 1.5, "border-color": dark() ? "#0f1318" : "#5f6c7a", color: ink(), "font-size": 10, "font-family": "monospace" } },
-    { selector: "node[kind = 'account']", style: { label: "data(label)", width: 40, height: 40, shape: "star", "background-color": "#e0a03d", "border-color": "#8a5a0b", "font-size": 13, "text-valign": "bottom", "text-margin-y": 4 } },
-    { selector: "node[kind = 'similar']", style: { label: (n) => `case ${n.data("case")}`, shape: "diamond", width: 26, height: 26, "background-color": "#7b5ea7", "text-valign": "bottom", "text-margin-y": 3 } },
-    { selector: "node[kind = 'fold']", style: { label: "data(label)", shape: "round-rectangle", width: (n) => 24 + Math.min(40, 6 * Math.sqrt(n.data("count"))), height: 22, "text-valign": "bottom", "text-margin-y": 3, "border-style": "dashed" } },
+    { selector: "node", style: { label: "", width: 13 * scale, height: 13 * scale, "background-color": (n) => ages[n.data("age")] ?? "#a7b1bc", "border-width": 1.5, "border-color": dark() ? "#0f1318" : "#5f6c7a", color: ink(), "font-size": 11 * scale, "font-family": "monospace" } },
+    { selector: "node[kind = 'account']", style: { label: "data(label)", width: 30 * scale, height: 30 * scale, shape: "star", "background-color": "#e0a03d", "border-color": "#8a5a0b", "font-size": 12 * scale, "text-valign": "bottom", "text-margin-y": 3 * scale, "text-background-color": dark() ? "#151a21" : "#fafbfc", "text-background-opacity": 0.85 } },
+    { selector: "node[kind = 'similar']", style: { label: (n) => `case ${n.data("case")}`, shape: "diamond", width: 17 * scale, height: 17 * scale, "background-color": "#7b5ea7", "text-valign": "bottom", "text-margin-y": 2 * scale } },
+    { selector: "node[kind = 'fold']", style: { label: narrow ? "" : "data(label)", shape: "round-rectangle", width: (n) => scale * (12 + Math.min(24, 4 * Math.sqrt(n.data("count")))), height: 14 * scale, "text-valign": "center", "text-halign": "right", "text-margin-x": 4 * scale, "border-style": "dashed" } },
     { selector: "node[signs]", style: { "border-width": (n) => (n.data("signs") ? 4 : 1.5), "border-color": (n) => (n.data("signs") ? "#c0392b" : "#5f6c7a") } },
     { selector: "edge", style: { width: (e) => (refused.includes(e.data("outcome")) || good.includes(e.data("outcome")) ? 2.2 : 1.2), "line-color": (e) => edgeColour(e.data("outcome")), "line-style": (e) => (refused.includes(e.data("outcome")) ? "dashed" : e.data("outcome") === "shared" ? "dotted" : "solid"), opacity: (e) => 0.35 + 0.65 * e.data("share"), "curve-style": "straight" } },
     { selector: ".faded", style: { opacity: 0.12 } },
@@ -69,25 +70,37 @@ async function drawGraph(box) {
   const folds = nodes.filter((node) => node.kind === "fold");
   const when = new Map(edges.filter((edge) => edge.at).map((edge) => [edge.target, edge.at]));
   targets.sort((a, b) => (when.get(a.id) ?? 0) - (when.get(b.id) ?? 0));
+  // an ellipse in the shape of the frame, so that the picture fills it
   const places = new Map([[nodes[0].id, { x: 0, y: 0 }]]);
   const ring = 150 + 3 * targets.length;
+  const narrow = box.clientWidth < box.clientHeight;
+  const wide = Math.min(Math.max((0.8 * box.clientWidth) / box.clientHeight, 1), 1.9);
   targets.forEach((node, index) => {
     const angle = (2 * Math.PI * index) / targets.length - Math.PI / 2;
-    const radius = ring * (targets.length > 24 ? 0.75 + 0.25 * (index % 2) : 1);
-    places.set(node.id, { x: radius * Math.cos(angle), y: radius * Math.sin(angle) });
+    const radius = ring * (targets.length > 24 ? 0.78 + 0.22 * (index % 2) : 1);
+    places.set(node.id, { x: wide * radius * Math.cos(angle), y: radius * Math.sin(angle) });
   });
-  // what is folded stands in rows below, where its words have room
+  // what is folded stands in a column beside, where its words have room; on a narrow screen below, and says them when
+  // it is touched
   folds.forEach((node, index) => {
-    const across = Math.min(folds.length, 4);
-    const x = (index % across - (across - 1) / 2) * 0.75 * ring;
-    places.set(node.id, { x, y: ring * (1.65 + 0.22 * Math.floor(index / across)) });
+    if (narrow) {
+      const across = Math.min(folds.length, 6);
+      places.set(node.id, { x: (index % across - (across - 1) / 2) * 0.36 * ring, y: (1.75 + 0.22 * Math.floor(index / across)) * ring });
+      return;
+    }
+    places.set(node.id, { x: (wide + 0.75) * ring, y: (index - (folds.length - 1) / 2) * Math.min(0.3 * ring, (2 * ring) / folds.length) });
   });
-  nodes.filter((node) => node.kind === "similar").forEach((node) => {
+  // others stand outside, near those they share, and never on one another
+  const others = nodes.filter((node) => node.kind === "similar").map((node) => {
     const reached = edges.filter((edge) => edge.source === node.id).map((edge) => places.get(edge.target)).filter(Boolean);
-    const x = reached.reduce((sum, p) => sum + p.x, 0) / Math.max(reached.length, 1);
-    const y = reached.reduce((sum, p) => sum + p.y, 0) / Math.max(reached.length, 1);
-    const angle = Math.atan2(y, x) + 0.35 * (places.size % 3 - 1);
-    places.set(node.id, { x: 1.35 * ring * Math.cos(angle), y: 1.35 * ring * Math.sin(angle) });
+    const x = reached.reduce((sum, p) => sum + p.x / wide, 0);
+    const y = reached.reduce((sum, p) => sum + p.y, 0);
+    return { id: node.id, angle: Math.atan2(y, x) };
+  });
+  others.sort((a, b) => a.angle - b.angle);
+  others.forEach((other, index) => {
+    if (index) other.angle = Math.max(other.angle, others[index - 1].angle + 0.3);
+    places.set(other.id, { x: 1.28 * wide * ring * Math.cos(other.angle), y: 1.28 * ring * Math.sin(other.angle) });
   });
   const cy = cytoscape({
     container: box,
@@ -97,6 +110,12 @@ async function drawGraph(box) {
     userZoomingEnabled: false,
     autoungrabify: false,
   });
+  const fit = () => {
+    scale = 1 / cy.zoom();
+    cy.style(style());
+    cy.fit(undefined, 24);
+  };
+  fit();
   cy.on("mouseover tap", "node", (event) => {
     tip.textContent = describe(event.target);
     cy.elements().addClass("faded");
@@ -105,7 +124,7 @@ async function drawGraph(box) {
   cy.on("mouseout", "node", () => cy.elements().removeClass("faded"));
   cy.on("dbltap", "node[kind = 'similar']", (event) => { location.href = `/cases/${event.target.data("case")}`; });
   document.addEventListener("theme", () => cy.style(style()));
-  document.getElementById("graph-fit").addEventListener("click", () => cy.fit(undefined, 30));
+  document.getElementById("graph-fit").addEventListener("click", fit);
   document.getElementById("graph-png").addEventListener("click", () => {
     const link = document.createElement("a");
     link.href = cy.png({ full: true, scale: 2, bg: dark() ? "#12161c" : "#ffffff" });

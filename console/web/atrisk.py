@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import identities
-from console.atrisk import account_at_risk, most_at_risk, protect, reached_for
+from console.atrisk import account_at_risk, flagged, most_at_risk, protect, reached_for
 from console.keys import plain_pseudonym
 from console.web.visit import NotFoundError, Visit, page
 from console.words import STEPS
@@ -24,7 +24,8 @@ def _account(visit: Visit) -> str:
 def _list(visit: Visit) -> Response:
     found = visit.service.recall(reached_for)
     with visit.service.database.reading() as connection:
-        return visit.render("at_risk.html", accounts=most_at_risk(connection, found), steps=STEPS)
+        own = flagged(connection)
+        return visit.render("at_risk.html", flagged=own, accounts=most_at_risk(connection, found), steps=STEPS)
 
 
 def _show(visit: Visit) -> Response:

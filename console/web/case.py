@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from console import casefile, decisions, identities
+from console.atrisk import reaching_for
 from console.batches import in_hand
 from console.network import GRAPHML, graph_of, graphml, outcome_of, picture
 from console.timeline import SERIES, timeline
@@ -34,7 +35,9 @@ def _show(visit: Visit) -> Response:
     me, service = visit.person, visit.service
     with service.database.reading() as connection:
         file = _load(visit, connection)
+        suspects = reaching_for(connection, file.case["account"]) if file.case["role"] == "target" else []
         named = [file.case["account"], *(contact["other"] for contact in file.contacts)]
+        named += [suspect["account"] for suspect in suspects]
         ids = identities.shown(connection, me, named, visit.now)
         undoable = decisions.last_undoable(connection, file.case["id"], me.id, service.rules, visit.now)
         colleagues = [one for one in who_decide(connection) if one["login"] != me.login]
@@ -54,6 +57,7 @@ def _show(visit: Visit) -> Response:
         latest=latest,
         outcome_of=outcome_of,
         hours=hours,
+        reaching_for=suspects,
         series=SERIES,
         rules=service.rules,
     )

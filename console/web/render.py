@@ -67,14 +67,34 @@ def amount(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
 
 
+NAMED: Final = {
+    "nats": "evidence of all detectors (nats)",
+    "p_value": "chance of as much by accident",
+    "cusum": "run of evidence (CUSUM)",
+    "alpha": "learned of the cohort: minors (alpha)",
+    "beta": "learned of the cohort: others (beta)",
+    "expected": "expected",
+}
+STARTS: Final = {
+    "below_": "fewest {} that would do",
+    "limit_": "plain limit: {}",
+    "nats_": "evidence of {} (nats)",
+}
+
+
 def feature(name: str) -> str:
     """Return a feature's name in words.
 
     Examples
     --------
-    >>> feature("minors_7d"), feature("p_value")
-    ('minors, 7 days', 'p value')
+    >>> feature("minors_7d"), feature("p_value"), feature("below_refusals"), feature("nats_mass_add")
+    ('minors, 7 days', 'chance of as much by accident', 'fewest refusals that would do', 'evidence of mass add (nats)')
     """
+    if name in NAMED:
+        return NAMED[name]
+    for start, said in STARTS.items():
+        if name.startswith(start):
+            return said.format(feature(name.removeprefix(start)))
     spans = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days"}
     stem, _, last = name.rpartition("_")
     return f"{stem.replace('_', ' ')}, {spans[last]}" if last in spans else name.replace("_", " ")

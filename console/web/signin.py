@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -9,6 +10,7 @@ from starlette.routing import Route
 
 from console.people import SignInError, end_session, sign_in, start_session
 from console.service import Service
+from console.tables import users
 from console.web.render import render
 from console.web.visit import Visit, cookie_name, local_path, page, seen_elsewhere
 
@@ -20,7 +22,8 @@ def begin_session(service: Service, answer: Response, user_id: int, how: str) ->
     now = service.clock()
     with service.database.writing() as connection:
         value = start_session(connection, user_id, now)
-        service.note(connection, "system", "session.start", f"user:{user_id}", how=how)
+        login = connection.execute(select(users.c.login).where(users.c.id == user_id)).scalar_one()
+        service.note(connection, login, "session.start", f"user:{user_id}", how=how)
     answer.set_cookie(cookie_name(service), value, httponly=True, samesite="lax", secure=service.secure, path="/")
     return answer
 
