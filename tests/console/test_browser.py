@@ -313,7 +313,7 @@ PAGES = ["/queue", "/cases/1", "/at-risk", "/at-risk/{account}", "/overview", "/
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_no_page_keeps_anybody_out(console: Running, browser: Any, dark: bool) -> None:
-    console.send(*flags_of_a_day())
+    console.send(*flags_of_a_day(), flag("t1", role="target", detector="victim_exposure", targets=()))
     console.send_raw("contexts", context_of("u3"))
     desk = Desk(browser, console.url, dark=dark)
     desk.go("/sign-in")
@@ -321,7 +321,7 @@ def test_no_page_keeps_anybody_out(console: Running, browser: Any, dark: bool) -
     desk.sign_in("leo", PASSWORD)
     rows(desk).nth(29).wait_for()
     account = console.service.keys.pseudonym_of("t1")
-    for path in PAGES:
+    for path in [*PAGES, f"/cases/{number_of(console, 't1')}"]:
         desk.go(path.format(account=account))
         if path == "/cases/1":
             desk.page.locator("#graph[data-drawn]").wait_for()
