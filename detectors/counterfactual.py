@@ -149,7 +149,7 @@ def _limit(limit: int, policy: Policy) -> dict[str, float]:
 def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | None:
     """Return the count of family `f` at which the sum meets the line; None if it alone cannot bring it there."""
     p, c = judge.params, case.cohort
-    goal = case.evidence_list[f] - surplus
+    goal = (case.evidence_list[f] - surplus) / float(p.weight[f])
     roles = int(case.row["roles"])
     exempt = (p.about_minors[f] and roles & judge.limits.roles[0]) or (f == VOLUME and roles & judge.limits.roles[1])
     if goal < p.lowest or not p.applies[f, c] or exempt:

@@ -161,7 +161,7 @@ def fill_counts(values: Any, k: Any, n: Any, rate: Any) -> None:
 def weigh(
     rows: Any, sums: Any, cusum: Any, cohort: Any, p: Any, masks: Any, k: Any, n: Any, out: Any, total: Any
 ) -> None:
-    """Write the evidence of each row: every family's, clipped, and the sum of those that count.
+    """Write the evidence of each row: every family's, clipped and weighed, and the sum of those that count.
 
     `masks[0]` and `masks[1]` hold the roles for which minor families and the volume say nothing.
     """
@@ -186,7 +186,7 @@ def weigh(
             out[i, VOLUME] = 0.0
         whole = 0.0
         for f in range(N):
-            out[i, f] = min(max(out[i, f], p.lowest), p.highest)
+            out[i, f] = min(max(out[i, f], p.lowest), p.highest) * p.weight[f]
             whole += out[i, f] * p.counts[f]
         total[i] = whole
 
@@ -218,13 +218,19 @@ class Params(NamedTuple):
     applies: NDArray[np.bool_]  # (families, COHORTS)
     about_minors: NDArray[np.bool_]  # (families,)
     counts: NDArray[np.float64]  # (families,) 1 where it counts in the sum; 0 for a detector off or in shadow
+    weight: NDArray[np.float64]  # (families,) what a nat counts, after clipping
     per_sum: float
     lowest: float
     highest: float
 
     @classmethod
     def of(
-        cls, reference: Reference, odds: NDArray[np.float64], counts: NDArray[np.float64], clip: tuple[float, float]
+        cls,
+        reference: Reference,
+        odds: NDArray[np.float64],
+        counts: NDArray[np.float64],
+        clip: tuple[float, float],
+        weight: NDArray[np.float64],
     ) -> Params:
         """Return the parameters that follow from a reference.
 
@@ -236,6 +242,8 @@ class Params(NamedTuple):
         counts : ndarray, shape (families,)
         clip : (float, float)
             The least and the most that a family says.
+        weight : ndarray, shape (families,)
+            What a nat of it counts.
         """
         q = reference.share
         o = odds[:N_SHARES, None]
@@ -258,6 +266,7 @@ class Params(NamedTuple):
             applies=applies,
             about_minors=np.array([family.detector == "minor_targeting" for family in FAMILIES]),
             counts=counts,
+            weight=weight,
             per_sum=float(odds[MINOR_SUM]),
             lowest=clip[0],
             highest=clip[1],

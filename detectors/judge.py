@@ -137,10 +137,12 @@ class Judge:
         self.clip = (-policy.evidence.favour, policy.evidence.against)
         self.odds = np.ones(len(FAMILIES))
         self.counts = np.zeros(len(FAMILIES))
+        self.weight = np.ones(len(FAMILIES))
         for f, family in enumerate(FAMILIES):
             settings = policy.detectors.summed(family.detector)
             self.odds[f] = settings.odds[family.name]
             self.counts[f] = settings.enabled and not settings.shadow
+            self.weight[f] = settings.weight
         named = [policy.detectors.named(name) for name in DETECTORS]
         self.on_trial = [d for d, settings in enumerate(named) if settings.enabled and settings.shadow]
         self._k, self._n = np.zeros(len(SHARES)), np.zeros(len(SHARES))
@@ -153,7 +155,7 @@ class Judge:
         """What follows from the reference as it stands."""
         learned = self.reference
         if self._prepared is None or self._prepared[0] is not learned.share or self._prepared[1] != learned.filled:
-            made = Params.of(learned, self.odds, self.counts, self.clip)
+            made = Params.of(learned, self.odds, self.counts, self.clip, self.weight)
             self._prepared = (learned.share, learned.filled, made)
         return self._prepared[2]
 

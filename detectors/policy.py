@@ -104,6 +104,9 @@ class EvidencePolicy(_Part, frozen=True, rename={"favour": "for"}):
 
 MOST_ODDS: Final = 1000
 Odds = Annotated[float, msgspec.Meta(gt=0.0, le=MOST_ODDS)]
+LEAST_WEIGHT: Final = 0.25
+MOST_WEIGHT: Final = 4.0
+Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
 
 class Switches(_Part, frozen=True):
@@ -117,6 +120,7 @@ class DetectorPolicy(Switches, frozen=True):
     """Settings that every detector has whose evidence is part of the sum."""
 
     odds: dict[str, Odds]
+    weight: Weight
 
 
 class MassAdd(DetectorPolicy, frozen=True):

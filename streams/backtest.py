@@ -27,7 +27,7 @@ from streams.lists import read_lists
 from streams.options import read_policy, read_time
 from streams.replay import Bar, Replay
 
-__all__ = ["backtest"]
+__all__ = ["backtest", "last_decisions"]
 
 MOST: Final = 6
 DEFAULT: Final = "default"
@@ -52,6 +52,21 @@ def read_decisions(path: str) -> Decisions:
     UserError
         If it cannot be read, or a line is no disposition.
     """
+    outcome = {account: decided.outcome for account, decided in last_decisions(path).items()}
+    return Decisions(
+        frozenset(account for account, how in outcome.items() if how == "confirmed"),
+        frozenset(account for account, how in outcome.items() if how == "dismissed"),
+    )
+
+
+def last_decisions(path: str) -> dict[str, Disposition]:
+    """Read a file of dispositions; return the last decision about each account under suspicion that stands.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or a line is no disposition.
+    """
     decode = msgspec.json.Decoder(Disposition).decode
     last: dict[str, list[Disposition]] = {}
     for number, line in _lines(path):
@@ -66,11 +81,7 @@ def read_decisions(path: str) -> Decisions:
             own[:] = [one for one in own if one.disposition_id != made.disposition_id]
         else:
             own.append(made)
-    outcome = {account: max(own, key=lambda one: one.decided_at).outcome for account, own in last.items() if own}
-    return Decisions(
-        frozenset(account for account, how in outcome.items() if how == "confirmed"),
-        frozenset(account for account, how in outcome.items() if how == "dismissed"),
-    )
+    return {account: max(own, key=lambda one: one.decided_at) for account, own in last.items() if own}
 
 
 def _lines(path: str) -> Iterator[tuple[int, bytes]]:

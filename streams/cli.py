@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "worker": "streams.worker_command:worker",
     "replay": "streams.replay:replay",
     "backtest": "streams.backtest:backtest",
+    "learn": "streams.learn:learn",
     "simulate": "simulation.command:simulate",
     "evaluate": "streams.evaluate:evaluate",
     "topics": "streams.topics:topics",

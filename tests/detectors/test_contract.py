@@ -55,6 +55,9 @@ def taught(seed: int, policy: Policy = POLICY) -> Judge:
     judge = Judge(policy, ANSWER_TIME)
     there, here = learned(seed), judge.reference
     here.share, here.rho, here.mean[0], here.shape[0] = there.share, there.rho, there.mean[0], there.shape[0]
+    if seed % 3 == 1:  # a team that has let its decisions weigh detectors
+        by_detector = dict(zip(DETECTORS, np.geomspace(0.25, 4.0, len(DETECTORS)), strict=True))
+        judge.weight[:] = [by_detector[family.detector] for family in FAMILIES]
     return judge
 
 

@@ -28,6 +28,7 @@ ODDS = np.array([POLICY.detectors.named(family.detector).odds[family.name] for f
 MASKS = np.array([int(Role.EDUCATOR | Role.COACH), int(Role.MODERATOR)], np.int64)
 WIDE = (-1e9, 1e9)
 ALL = np.ones(len(FAMILIES))
+EVEN = np.ones(len(FAMILIES))
 
 
 def learned(seed: int = 0) -> Reference:
@@ -43,7 +44,7 @@ def learned(seed: int = 0) -> Reference:
 
 
 def params(clip: tuple[float, float] = WIDE, odds: NDArray[np.float64] = ODDS, seed: int = 0) -> Params:
-    return Params.of(learned(seed), odds, ALL, clip)
+    return Params.of(learned(seed), odds, ALL, clip, EVEN)
 
 
 def weighed(
@@ -144,11 +145,12 @@ def test_it_is_what_the_formula_says(table: NDArray[np.void], seed: int, clip: t
     sums, cusum = any_sums(rng, n), np.zeros(n, SUM)
     cusum["value"] = rng.exponential(4.0, n) * rng.choice([0.0, 1.0], n)
     counts = rng.choice([0.0, 1.0], len(FAMILIES))
-    p = Params.of(learned(seed), ODDS, counts, clip)
+    weight = rng.uniform(0.25, 4.0, len(FAMILIES))
+    p = Params.of(learned(seed), ODDS, counts, clip, weight)
     found, total = weighed(p, sums, cohort, table, cusum)
     for i in range(n):
         want = plain(sums[i], table[i], int(cohort[i]), float(cusum["value"][i]), learned(seed), clip)
-        assert found[i].tolist() == pytest.approx(want, rel=1e-4, abs=1e-4)
+        assert found[i].tolist() == pytest.approx((weight * want).tolist(), rel=1e-4, abs=1e-4)
         assert total[i] == pytest.approx(sum(x for x, counted in zip(found[i], counts, strict=True) if counted))
 
 
@@ -171,7 +173,7 @@ def test_the_ordinary_share_speaks_for_an_account_and_the_alternatives_against_i
     """By as much either way, at the design effect of one contact: the sign follows which of the two is nearer."""
     reference = learned()
     reference.rho[:] = 0.0
-    p = Params.of(reference, ODDS, ALL, WIDE)
+    p = Params.of(reference, ODDS, ALL, WIDE, EVEN)
     c = 4 * MINOR + 3 if FAMILIES[f].groups == "minors" else 15
     q = reference.share[f, c]
     q1 = 1.0 / (1.0 + (1.0 / q - 1.0) / ODDS[f])
@@ -181,7 +183,7 @@ def test_the_ordinary_share_speaks_for_an_account_and_the_alternatives_against_i
     # were the two hypotheses exchanged, so would be the signs: what speaks for one speaks against the other
     swapped = Reference(POLICY.baseline, np.array([s.prior for s in SHARES]), np.array([RATES[0].prior, 0.1]))
     swapped.share, swapped.rho = np.full_like(reference.share, q1), reference.rho
-    back = Params.of(swapped, 1.0 / ODDS, ALL, WIDE)
+    back = Params.of(swapped, 1.0 / ODDS, ALL, WIDE, EVEN)
     assert back.plus[f, c] == pytest.approx(-p.plus[f, c])
     assert back.minus[f, c] == pytest.approx(-p.minus[f, c])
 
@@ -304,7 +306,7 @@ def test_in_the_first_weeks_sums_are_compared_with_what_they_can_hold_by_then() 
     early, late = learned(), learned()
     early.filled, late.filled = 0.5, 1.0
     late.mean = late.mean / 2.0
-    one, other = (Params.of(reference, ODDS, ALL, WIDE) for reference in (early, late))
+    one, other = (Params.of(reference, ODDS, ALL, WIDE, EVEN) for reference in (early, late))
     np.testing.assert_allclose(one.slope, other.slope)
     np.testing.assert_allclose(one.offset, other.offset)
 

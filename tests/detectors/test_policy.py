@@ -21,7 +21,7 @@ def test_every_value_is_explained_above_or_beside_it() -> None:
     """Walk the text: a block of keys with no comment above it, since the last blank line or group, is unexplained."""
     explained = False
     missing = []
-    said_once = ("enabled", "shadow", "odds")
+    said_once = ("enabled", "shadow", "odds", "weight")
     for line in TEXT.splitlines():
         stripped = line.strip()
         if stripped.startswith("#"):
@@ -30,7 +30,7 @@ def test_every_value_is_explained_above_or_beside_it() -> None:
             explained = False
         else:
             key, _, value = stripped.partition(":")
-            # a group explains its members; what `enabled`, `shadow` and `odds` mean is said once, at the first
+            # a group explains its members; what these mean is said once, at the first
             if value.strip() and not explained and "#" not in value and key not in said_once:
                 missing.append(line)
     assert not missing
