@@ -149,10 +149,11 @@ def _limit(limit: int, policy: Policy) -> dict[str, float]:
 def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | None:
     """Return the count of family `f` at which the sum meets the line; None if it alone cannot bring it there."""
     p, c = judge.params, case.cohort
-    goal = (case.evidence_list[f] - surplus) / float(p.weight[f])
+    goal = (case.evidence_list[f] - surplus) / p.weight.item(f)
+    about_minors, about_volume = judge.limits.roles.tolist()
     roles = int(case.row["roles"])
-    exempt = (p.about_minors[f] and roles & judge.limits.roles[0]) or (f == VOLUME and roles & judge.limits.roles[1])
-    if goal < p.lowest or not p.applies[f, c] or exempt:
+    exempt = (p.about_minors.item(f) and roles & about_minors) or (f == VOLUME and roles & about_volume)
+    if goal < p.lowest or not p.applies.item(f, c) or exempt:
         return None
     if f == MINOR_SUM:
         if goal < 0.0:
@@ -164,10 +165,10 @@ def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | 
         left = int(case.cusum["minors"]) - fewer
         return float(left + 1) if left >= 0 else None
     if f == VOLUME:
-        count, minus, slope = float(rate_of(case.sums)), float(p.offset[c]), float(p.slope[c])
+        count, minus, slope = float(rate_of(case.sums)), p.offset.item(c), p.slope.item(c)
     else:
         count, n, _ = case.share(FAMILIES[f].name)
-        goal *= 1.0 + max(n - 1.0, 0.0) * float(p.rho[f, c])
+        goal *= 1.0 + max(n - 1.0, 0.0) * p.rho.item(f, c)
         one, other = (float(x) for x in share_terms(p, f, c, case.sums))
         minus, slope = n * other, one - other
     if slope <= 0.0:

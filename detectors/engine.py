@@ -36,7 +36,7 @@ from graph.batch import EventBatch, EventKind
 from graph.message import Reviews
 from graph.shard import Rows, Shard, Tick
 from graph.state import CONTACT, DAY, EXPOSED, WINDOWS, Var
-from graph.views import evidence
+from graph.views import named_evidence
 
 __all__ = ["ALL_DETECTORS", "Engine"]
 
@@ -128,13 +128,10 @@ class Engine:
             found = self._accused(table, judged)
         if self.policy.suppress:
             found = [f for f in found if not self._rests(Finding._make(f))]
-        note = self.ledger.note
-        for each in found:  # plain tuples: hardly one in ten is news
-            news = note(*each[1:8])
-            if news is not None:
-                f = Finding._make(each)
-                row = table[f.position]
-                yield self._flag(row, judged, f, news) if f.judged >= 0 else self._protect(row, f, news)
+        for each, news in self.ledger.news(found):  # plain tuples: hardly one in ten is news
+            f = Finding._make(each)
+            row = table[f.position]
+            yield self._flag(row, judged, f, news) if f.judged >= 0 else self._protect(row, f, news)
         erased = table["kind"] == EventKind.ACCOUNT_DELETED
         if erased.any():
             self.judge.forget(table["account"][erased].astype(np.uint32))
@@ -229,13 +226,12 @@ class Engine:
         return self._record(row, f, news, "target", self.exposure.explain(row), self.exposure.account_for(row, f.nats))
 
     def _record(self, row: np.void, f: Finding, news: News, role: str, story: Story, why: Account) -> FlagRecord:
-        account_id, time = self.shard.name(int(row["account"])), int(row["time"])
-        targets: list[str] = []
-        events: list[str] = []
-        if story.mask:
-            # texts of contacts that leave the 7 d window before the next tick may already be gone
-            since = max(time - story.length, self.shard.next_tick - WINDOWS["7d"])
-            targets, events = evidence(self.shard, int(row["pair"]), since=since, mask=story.mask, limit=EVIDENCE)
+        account, time = int(row["account"]), int(row["time"])
+        # texts of contacts that leave the 7 d window before the next tick may already be gone
+        since = max(time - story.length, self.shard.next_tick - WINDOWS["7d"])
+        account_id, targets, events = named_evidence(
+            self.shard, account, int(row["pair"]), since=since, mask=story.mask, limit=EVIDENCE
+        )
         return FlagRecord(
             type=news.type,
             flag_id=flag_id(account_id, f.detector, news.started),

@@ -157,37 +157,45 @@ def evidence(shard: Shard, pair: int, *, since: int, mask: int, limit: int = 20)
     targets, events : list of str
         Ids. Contacts whose target was deleted are left out; an event id that is no longer held is, too.
     """
-    references = np.empty(2 * limit, np.uint64)
-    targets, events = newest_of(shard.state, pair, since, shard.settings.lateness, mask, references)
-    texts = shard.read_texts(references[: targets + events])
-    return texts[:targets], texts[targets:]
+    return named_evidence(shard, NIL, pair, since=since, mask=mask, limit=limit)[1:]
+
+
+def named_evidence(
+    shard: Shard, account: int, pair: int, *, since: int, mask: int, limit: int
+) -> tuple[str, list[str], list[str]]:
+    """Return the id of the account in a row (NIL: none), and what `evidence` returns; with mask 0, nothing of it."""
+    references = np.empty(1 + 2 * limit, np.uint64)
+    targets, events = newest_of(shard.state, account, pair, since, shard.settings.lateness, mask, references)
+    name, *texts = shard.read_texts(references[: 1 + targets + events])
+    return name, texts[:targets], texts[targets:]
 
 
 @njit
-def newest_of(s: Any, pair: int, since: int, lateness: int, mask: int, found: Any) -> Any:
-    """Write the texts of targets and, after them, of events of the newest contacts, as `evidence` wants them.
+def newest_of(s: Any, account: int, pair: int, since: int, lateness: int, mask: int, found: Any) -> Any:
+    """Write the texts of an account, of targets and of events of the newest contacts, as `evidence` wants them.
 
-    `found` has room for twice as many as are wanted. Returns how many targets and how many events there are.
+    `found` has room for one and twice as many as are wanted. Returns how many targets and how many events there are.
     """
     n = m = 0
     limit = len(found) // 2
+    found[0] = 0 if account == NIL else s.accounts[account].text
     p = np.int64(pair)
-    if p == NIL or s.pairs[p].activity == NIL:
+    if mask == 0 or p == NIL or s.pairs[p].activity == NIL:
         return n, m
     while p != NIL and n < limit:
         held = s.pairs[p]
         if held.first > since:
             target = s.accounts[held.target]
             if held.flags & mask and target.state == LIVE:
-                found[n] = target.text
                 n += 1
+                found[n] = target.text
                 if held.event != 0:
-                    found[limit + m] = held.event
                     m += 1
+                    found[limit + m] = held.event
         elif held.first <= since - lateness:
             break  # whatever arrived before this is older still
         p = np.int64(held.earlier)
-    for i in range(m):
+    for i in range(1, m + 1):
         found[n + i] = found[limit + i]
     return n, m
 

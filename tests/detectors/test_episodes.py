@@ -193,3 +193,37 @@ def test_a_score_lies_between_0_and_1_and_rises_with_the_evidence(one: float, ot
     low, high = score_of(np.array(sorted([one, other])), half).tolist()
     assert 0.0 <= low <= high < 1.0
     assert score_of(np.array([half]), half)[0] == 0.5
+
+
+findings = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.sampled_from(["d", "e"]),
+        st.integers(0, 20 * 24).map(lambda hours: START + hours * 3_600_000),
+        st.integers(LOW, CRITICAL),
+        st.sampled_from([2.0, 2.5, 3.0, 4.0, 9.0, 30.0]),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+@given(findings, st.sampled_from([0, START + 5 * DAY]), st.booleans(), st.sets(st.integers(0, 29), max_size=3))
+def test_findings_noted_together_lead_to_what_they_lead_to_one_by_one(
+    found: list[tuple[int, str, int, int, float, bool]], raise_after: int, in_order: bool, dismissed: set[int]
+) -> None:
+    """Whatever is known to be no news is found so in either way, and what is left behind is the same."""
+    found = sorted(found, key=lambda each: each[2]) if in_order else found
+    rows = [(i, *each[:4], score(each[4]), each[4], each[5], i) for i, each in enumerate(found)]
+    one, other, together = (Ledger(POLICY, raise_after) for _ in range(3))
+    wanted, got = [], []
+    for i, row in enumerate(rows):
+        news = one.note(*row[1:8])
+        wanted += [] if news is None else [(row, news)]
+        got += other.news([row])
+        if i in dismissed:
+            assert one.dismiss(1, "d", 7, row[3], HIGH) == other.dismiss(1, "d", 7, row[3], HIGH)
+    assert got == wanted
+    assert [getattr(one, name) for name in Ledger.STATE] == [getattr(other, name) for name in Ledger.STATE]
+    if not dismissed:
+        assert list(together.news(rows)) == wanted
