@@ -283,9 +283,9 @@ class World:
 
     def damage(self) -> bool:
         """Damage the newest snapshot of a shard that has one to fall back on, or its whole log."""
-        kept = self.snapshots[self.chance.randrange(self.how.shards)]
+        index = self.chance.randrange(self.how.shards)
+        kept = self.snapshots[index]
         whole = [snapshot for snapshot in kept if not snapshot.damaged]
-        index = self.snapshots.index(kept)
         if not kept or kept[0].damaged or (len(whole) < 2 and self.begins[index]):
             return False
         kept[0].damaged = True
