@@ -2,6 +2,8 @@
 
     python -m benchmarks.console [--flags 10000000] [--accounts 100000] [--database URL]
 
+With `--flags 0` only the pages of a database that is there already.
+
 Flags are JSON as on the topic: an account has several episodes, each of which grows record by record, as a worker sends
 them. Reading from Kafka is not in it. Pages are asked for over HTTP from the console's own server on this machine,
 signed in, with the audit record that each look leaves, while nothing else runs.
@@ -24,7 +26,7 @@ import numpy as np
 import uvicorn
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from console.database import Database
 from console.decisions import Choice, decide
@@ -174,6 +176,21 @@ def pages(service: Service, accounts: int) -> dict[str, list[float]]:
     return found
 
 
+def ingested(table: Table, spent: list[Batch]) -> None:
+    """Add rows on how fast flags were taken in."""
+    tenth = max(len(spent) // 10, 1)
+    for part, batches in (("all", spent), ("the first tenth", spent[:tenth]), ("the last tenth", spent[-tenth:])):
+        wall, own = rates(batches)
+        table.add_row(f"ingest, {part}: flags a second", f"{wall:,.0f}", "")
+        table.add_row(f"ingest, {part}: flags a second of processor time", f"{own:,.0f}", "")
+    slow = statistics.quantiles([one.wall for one in spent], n=20)[-1] if len(spent) > 1 else spent[0].wall
+    table.add_row(
+        f"ingest, {BATCH:,} flags: ms",
+        f"{1000 * statistics.median(one.wall for one in spent):,.0f}",
+        f"{1000 * slow:,.0f}",
+    )
+
+
 def main() -> None:
     """Run everything and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -186,9 +203,7 @@ def main() -> None:
         service = Service(database=Database(url), keys=Keys.from_secret("only for the benchmark, and nothing else"))
         spare()
         spent = ingest(service, given.flags, given.accounts)
-        with service.database.engine.connect() as connection:
-            connection.execute(text("ANALYZE"))
-            connection.commit()
+        service.database.analyze()
         with service.database.reading() as connection:
             held = [
                 connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (cases, flags)
@@ -203,17 +218,8 @@ def main() -> None:
     )
     for name in ("what", "p50", "p95"):
         table.add_column(name, justify="left" if name == "what" else "right")
-    tenth = max(len(spent) // 10, 1)
-    for part, batches in (("all", spent), ("the first tenth", spent[:tenth]), ("the last tenth", spent[-tenth:])):
-        wall, own = rates(batches)
-        table.add_row(f"ingest, {part}: flags a second", f"{wall:,.0f}", "")
-        table.add_row(f"ingest, {part}: flags a second of processor time", f"{own:,.0f}", "")
-    slow = statistics.quantiles([one.wall for one in spent], n=20)[-1] if len(spent) > 1 else spent[0].wall
-    table.add_row(
-        f"ingest, {BATCH:,} flags: ms",
-        f"{1000 * statistics.median(one.wall for one in spent):,.0f}",
-        f"{1000 * slow:,.0f}",
-    )
+    if spent:
+        ingested(table, spent)
     for what, waited in times.items():
         cut = statistics.quantiles(waited, n=20)
         table.add_row(f"{what}, ms", f"{statistics.median(waited):,.0f}", f"{cut[-1]:,.0f}")

@@ -220,6 +220,8 @@ def counts(connection: Connection, *, user: int, now: int) -> dict[str, int]:
     counted["active"] = sum(row.n for row in found)
     mine = select(func.count()).select_from(cases).where(c.assignee == user, c.state.in_(OPEN))
     counted["mine"] = int(connection.execute(mine).scalar_one())
+    at_risk = c.role == "target", c.shadow.is_(False), c.state.in_(("open", "escalated"))
+    counted["at_risk"] = int(connection.execute(select(func.count()).select_from(cases).where(*at_risk)).scalar_one())
     counted["overdue"] = sum(int(row.late) for row in found)
     counted["escalated"] = sum(row.n for row in found if row.state == "escalated")
     return counted

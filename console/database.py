@@ -25,6 +25,8 @@ CACHE_KIB: Final = 131_072
 CHECKPOINT_PAGES: Final = 65_536
 """256 MiB. Copying the log back after each batch, as is usual, writes pages twice that the next batch changes again:
 a third more bytes for the same flags."""
+ANALYSED: Final = 1_000
+"""Rows of an index that are looked at to guess the rest."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -86,6 +88,13 @@ class Database:
             connection = connection.execution_options(writing=True)
             with connection.begin():
                 yield connection
+
+    def analyze(self) -> None:
+        """Count what the tables hold, so that the right index is chosen. PostgreSQL does so by itself."""
+        with self.writing() as connection:
+            if self.sqlite:
+                connection.exec_driver_sql(f"PRAGMA analysis_limit={ANALYSED}")  # otherwise it reads every index whole
+            connection.exec_driver_sql("ANALYZE")
 
     def close(self) -> None:
         """Let go of all connections."""

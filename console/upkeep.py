@@ -1,4 +1,4 @@
-"""What has to be done by itself: holds that end, erasure, retention, sessions and grants that are over."""
+"""What has to be done by itself: holds that end, erasure, retention, sessions and grants that are over, statistics."""
 
 from __future__ import annotations
 
@@ -70,6 +70,8 @@ class Upkeep(threading.Thread):
         if now - self._retained_at >= RETAIN_MS:
             self._retained_at = now
             self.retain(now)
+            if self.service.database.sqlite:
+                self.service.database.analyze()
 
     def retain(self, now: int) -> None:
         """Remove what is older than it may be."""

@@ -61,7 +61,7 @@ def read_counts(call: Caller = See) -> Any:
         found = counts(connection, user=call.person.id, now=call.now)
         return {
             "severity": {name: found.get(f"severity_{level}", 0) for level, name in enumerate(SEVERITIES)},
-            **{name: found[name] for name in ("active", "mine", "overdue", "escalated")},
+            **{name: found[name] for name in ("active", "mine", "overdue", "escalated", "at_risk")},
             "in_hand": batches.in_hand(connection, call.person.id),
             "version": version_of(connection),
         }

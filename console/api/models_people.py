@@ -68,6 +68,7 @@ class Counts(BaseModel):
     mine: int
     overdue: int
     escalated: int
+    at_risk: int
     in_hand: int
     version: int
 
