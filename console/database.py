@@ -7,7 +7,7 @@ its beginning, so that two writers wait for one another and never fail half-way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,6 +88,13 @@ class Database:
             connection = connection.execution_options(writing=True)
             with connection.begin():
                 yield connection
+
+    def shorten_log(self) -> None:
+        """Copy SQLite's log back as far as nobody is in the way, so that it stays short while little is written."""
+        if not self.sqlite:
+            return
+        with closing(self.engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def analyze(self) -> None:
         """Count what the tables hold, so that the right index is chosen. PostgreSQL does so by itself."""

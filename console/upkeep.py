@@ -67,6 +67,7 @@ class Upkeep(threading.Thread):
                 )
                 self.service.note(connection, "system", "case.hold_ended", f"case:{number}")
             erase_due(connection, self.service.keys, now)
+        self.service.database.shorten_log()
         if now - self._retained_at >= RETAIN_MS:
             self._retained_at = now
             self.retain(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,7 @@ from console.timeline import timeline
 from console.upkeep import Upkeep
 from streams.contexts import Context, ContextContact
 from streams.flags import rfc3339
-from tests.console.build import HOUR, START, Clock, flag, person, take
+from tests.console.build import HOUR, START, Clock, flag, person, service_of, take
 
 DAY = 24 * HOUR
 NO_TIME = b'{"type":"message.sent","event_id":"x","occurred_at":"no","actor_id":"u1"}'
@@ -237,3 +238,18 @@ def test_a_hold_that_has_ended_brings_the_case_back(service: Service, clock: Clo
     assert (case["state"], case["reopened_because"]) == ("open", "the hold has ended")
     with service.database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(decisions)).scalar() == 1
+
+
+def test_sqlites_log_does_not_grow_while_little_is_written(tmp_path: Path, clock: Clock) -> None:
+    made = service_of(tmp_path, clock)
+    database = Path(made.database.engine.url.database or "")
+    take(made, *(flag(f"u{number}") for number in range(300)))
+    before = database.stat().st_size
+    Upkeep(made).look()
+    assert database.stat().st_size > before, "what was in the log is in the database"
+    log = Path(f"{database}-wal").stat().st_size
+    for minutes in range(1, 20):
+        take(made, flag("u1", kind="flag.updated", minutes=minutes))
+        Upkeep(made).look()
+    assert Path(f"{database}-wal").stat().st_size == log, "and its room is used again"
+    made.database.close()
