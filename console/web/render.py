@@ -67,6 +67,8 @@ def amount(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
 
 
+WEIGHED: Final = " Evidence, in nats:"
+"""Where detectors begin to say how the evidence was weighed (docs/detectors.md)."""
 NAMED: Final = {
     "nats": "evidence of all detectors (nats)",
     "p_value": "chance of as much by accident",
@@ -100,6 +102,29 @@ def feature(name: str) -> str:
     return f"{stem.replace('_', ' ')}, {spans[last]}" if last in spans else name.replace("_", " ")
 
 
+def sentence(explanation: str) -> str:
+    """Return what was seen, without how it was weighed.
+
+    Examples
+    --------
+    >>> sentence("Contacted 9 strangers; 1 is usual. Evidence, in nats: strangers (+6.0).")
+    'Contacted 9 strangers; 1 is usual.'
+    """
+    return explanation.partition(WEIGHED)[0]
+
+
+def weighing(explanation: str) -> str:
+    """Return how what was seen was weighed, as a sentence of its own; empty if the explanation does not say.
+
+    Examples
+    --------
+    >>> weighing("Contacted 9 strangers. Evidence, in nats: strangers (+6.0).")
+    'Evidence, in nats: strangers (+6.0).'
+    """
+    _, between, rest = explanation.partition(WEIGHED)
+    return f"{between.strip()} {rest.strip()}" if rest else ""
+
+
 def meter(value: float, label: str) -> Markup:
     """Return a bar for a share between 0 and 1 that needs no inline style."""
     width = round(100 * min(max(value, 0.0), 1.0))
@@ -118,6 +143,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": when, "span": span, "amount": amount, "feature": feature, "escape": escape}
+    environment.filters |= {"sentence": sentence, "weighing": weighing}
     environment.globals |= {
         "static": static_url,
         "meter": meter,

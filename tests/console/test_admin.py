@@ -230,3 +230,16 @@ def test_every_change_of_rights_is_on_the_record(own: Service, ada: Visitor) -> 
         rows = connection.execute(select(audit).where(audit.c.actor == "ada").order_by(audit.c.seq)).all()
     assert [row.action for row in rows] == ["user.add", "user.change"]
     assert '"role":"lead"' in rows[1].detail
+
+
+def test_a_case_says_why_in_one_sentence_and_how_it_was_weighed_below(own: Service) -> None:
+    seen, weighed = "Adult account contacted 9 strangers; 1 is usual.", "Evidence, in nats: strangers contacted (+6.0)."
+    take(own, flag("wordy", severity="critical", score=0.99, explanation=f"{seen} {weighed}"))
+    rita = visitor(own, "rita", "reviewer")
+    queue = rita.get("/queue").text
+    assert seen in queue
+    assert weighed not in queue
+    number = int(rita.post("/queue/next").headers["location"].rsplit("/", 1)[1])
+    page = rita.get(f"/cases/{number}").text
+    assert page.count(seen) == 2, "as the headline, and with the flag"
+    assert page.count(weighed) == 1
