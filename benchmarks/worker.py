@@ -89,14 +89,14 @@ def fill(bootstrap: str, names: TopicNames, peer_topic: str, events: int, accoun
 
 @contextmanager
 def running_worker(
-    bootstrap: str, names: TopicNames, shards: int, log: Path, snapshots: Path
+    bootstrap: str, names: TopicNames, shards: int, log: Path, snapshots: Path, *options: str
 ) -> Iterator[tuple[psutil.Process, str]]:
     """Run `kithwatch worker`; gives its process and the address of its metrics."""
     port = free_port()
     program = Path(sys.executable).with_name("kithwatch")
     settings = {f"KITHWATCH_TOPIC_{field.upper()}": getattr(names, field) for field in TopicNames.__struct_fields__}
     arguments = ["--bootstrap", bootstrap, "--shards", str(shards), "--health-port", str(port)]
-    arguments += ["--snapshots", str(snapshots)]
+    arguments += ["--snapshots", str(snapshots), *options]
     with log.open("wb") as out:
         process = subprocess.Popen(
             [str(program), "worker", *arguments],

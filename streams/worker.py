@@ -150,6 +150,7 @@ class Worker:
             broker_session_timeout=self.session_timeout,
             broker_heartbeat_interval=self.session_timeout / 5,
             broker_rebalance_timeout=30.0,
+            broker_request_timeout=max(90.0, self.session_timeout + 10.0),  # Faust wants it to be the longer of the two
             consumer_max_fetch_size=4 << 20,
             web_enabled=False,
             datadir=self._datadir,

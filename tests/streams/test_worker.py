@@ -149,7 +149,7 @@ def test_several_shards_and_partitions_find_what_one_finds(place: Place, tmp_pat
     make_topics(settings, 1, 3, 2)
     lines = demo_lines()
     run, wanted = replayed(lines)
-    with running(settings, tmp_path / "log") as worker:
+    with running(settings, tmp_path / "log", "--session-timeout", "300") as worker:  # the longest that is allowed
         wait_for(lambda: worker.ready()[0], "not ready")
         feed(settings, lines, worker)
         wait_for(lambda: worker.metric("kithwatch_events_total") == len(lines), "events were not taken")
