@@ -148,7 +148,8 @@ class Worker:
             broker_credentials=self.settings.security.faust_credentials(),
             broker_commit_interval=1.0,
             broker_session_timeout=self.session_timeout,
-            broker_heartbeat_interval=self.session_timeout / 5,
+            # by which a member also learns that others came: later than the rebalance timeout, and it is out
+            broker_heartbeat_interval=min(self.session_timeout / 5, 3.0),
             broker_rebalance_timeout=30.0,
             broker_request_timeout=max(90.0, self.session_timeout + 10.0),  # Faust wants it to be the longer of the two
             consumer_max_fetch_size=4 << 20,
