@@ -2,7 +2,8 @@
 
 An answer that comes quickly is worked out for everybody who asks. One that takes longer is kept for twenty times as
 long as it took, then worked out again in the background, while the old one still serves: so such a question takes at
-most a twentieth of one core, however often it is asked, and nobody but the first waits for it.
+most a twentieth of one core, however often it is asked, and nobody but the first waits for it. The first is upkeep,
+which asks every few seconds (`console/upkeep.py`).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from console.bulk import answer, propose
+from console.caselist import Filters, page
 from console.decisions import Choice, RefusedError, decide
 from console.overview import flags_by_hour, precision, queue_health, shadow_against_live, wilson
 from console.service import Service
@@ -243,3 +244,17 @@ def test_a_case_says_why_in_one_sentence_and_how_it_was_weighed_below(own: Servi
     page = rita.get(f"/cases/{number}").text
     assert page.count(seen) == 2, "as the headline, and with the flag"
     assert page.count(weighed) == 1
+
+
+@pytest.mark.parametrize("many", [1, 10_000], ids=["walking along the order", "sorting the few"])
+def test_a_severity_finds_the_same_cases_in_the_same_order_whichever_way(
+    own: Service, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    levels = ("low", "medium", "high", "critical")
+    take(own, *(flag(f"w{number}", severity=levels[number % 4], score=number / 100) for number in range(90)))
+    monkeypatch.setattr("console.caselist.MANY", many)
+    with own.database.reading() as connection:
+        found = page(connection, own.keys, Filters(severity=2), user=1, now=own.clock(), size=1000).rows
+        known = connection.execute(select(cases).order_by(cases.c.rank.desc(), cases.c.id)).mappings()
+        expected = [row["id"] for row in known if row["severity"] >= 2]
+    assert [row["id"] for row in found] == expected
