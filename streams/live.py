@@ -17,10 +17,11 @@ from graph.node import Node
 from graph.shard import Rows, Settings, Tick
 from graph.state import Var
 from streams.acks import AckedRuns
-from streams.metrics import Metrics, ShardSize, Stage
+from streams.metrics import Metrics, ShardSize
 from streams.outflow import flag_bytes
 from streams.settings import TopicNames
 from streams.surroundings import context_bytes
+from streams.vocabulary import Stage
 from streams.wire import WireError, pack, unpack
 
 __all__ = ["LiveShard", "anchor_of"]

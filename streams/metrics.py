@@ -12,93 +12,38 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
-from typing import Final, Literal
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from detectors.evidence import DETECTORS as SUMMED
-from detectors.victim_exposure import NAME as EXPOSURE
-
-__all__ = [
-    "EVENT_TYPES",
-    "FLAG_TYPES",
-    "OTHER",
-    "REASONS",
-    "SEVERITIES",
-    "Metrics",
-    "ShardSize",
-    "reason_class",
-]
-
-OTHER: Final = "other"
-"""The label value of everything outside a vocabulary."""
-
-EVENT_TYPES: Final = (
-    "friend_request.sent",
-    "friend_request.accepted",
-    "friend_request.declined",
-    "friend_request.cancelled",
-    "friendship.created",
-    "friendship.removed",
-    "message.sent",
-    "account.updated",
-    "account.deleted",
-    "account.blocked",
-    "account.reported",
+from streams.vocabulary import (
+    BEGINNINGS,
+    DETECTORS,
+    EVENT_TYPES,
+    FLAG_TYPES,
+    OTHER,
+    OUTCOMES,
+    REASONS,
+    SEVERITIES,
+    SNAPSHOT_OUTCOMES,
+    STAGES,
+    TRAVELLING,
+    Beginning,
+    Outcome,
+    SnapshotOutcome,
+    Stage,
+    fold,
 )
-"""The event types of the contract, in the order of `graph.batch.EventKind`, whose first value is 1."""
 
-REASONS: Final = (
-    "empty",
-    "oversize",
-    "invalid_utf8",
-    "invalid_json",
-    "not_an_object",
-    "unknown_type",
-    "missing_field",
-    "bad_field",
-    "bad_time",
-)
-"""Why a record was dead-lettered: classes, never the text of an error, which may quote the record."""
-
-DETECTORS: Final = (*SUMMED, EXPOSURE)
-SEVERITIES: Final = ("low", "medium", "high", "critical")
-FLAG_TYPES: Final = ("flag.raised", "flag.updated", "flag.retracted")
-
-Stage = Literal["decode", "probe", "resolve", "assess", "review"]
-Outcome = Literal["sent", "received", "repeated"]
-SnapshotOutcome = Literal["written", "failed", "damaged"]
-Beginning = Literal["restored", "rebuilt", "gap"]
-
-_STAGES: Final[tuple[Stage, ...]] = ("decode", "probe", "resolve", "assess", "review")
-_TRAVELLING: Final[tuple[Stage, ...]] = ("probe", "resolve", "assess", "review")  # decode has no rows from other shards
-_SNAPSHOT_OUTCOMES: Final[tuple[SnapshotOutcome, ...]] = ("written", "failed", "damaged")
-_BEGINNINGS: Final[tuple[Beginning, ...]] = ("restored", "rebuilt", "gap")
-_OUTCOMES: Final[tuple[Outcome, ...]] = ("sent", "received", "repeated")
+__all__ = ["Metrics", "ShardSize"]
 
 _FLAG_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 300)
 _STAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _SNAPSHOT_SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _PAUSE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1)
 _BATCH_RECORDS: Final = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
-
-_REASON_BEGINNINGS: Final = (
-    ("the record is empty", "empty"),
-    ("the record is larger", "oversize"),
-    ("not UTF-8", "invalid_utf8"),
-    ("not a JSON object", "not_an_object"),
-    ("not JSON", "invalid_json"),
-    ("nested", "invalid_json"),
-    ("holds a number or text", "invalid_json"),
-    ("`type`: is none of", "unknown_type"),
-    ("`occurred_at` is missing", "missing_field"),
-    ("`occurred_at`", "bad_time"),
-    ("`created_at`", "bad_time"),
-    ("`birth_date`", "bad_time"),
-)
-"""How the decoder words a refusal, and its class; the first that fits."""
 
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)  # what Kafka accepts as a topic's name
 _MOST_TOPICS: Final = 64
@@ -267,19 +212,19 @@ class Metrics:
         )
 
     def _start_at_zero(self) -> None:
-        for done in _SNAPSHOT_OUTCOMES:
+        for done in SNAPSHOT_OUTCOMES:
             self._snapshots.labels(done)
-        for beginning in _BEGINNINGS:
+        for beginning in BEGINNINGS:
             self._shard_starts.labels(beginning)
         for kind in EVENT_TYPES:
             self._events.labels(kind)
         for reason in self._reasons:
             self._dead.labels(reason)
-        for stage in _STAGES:
+        for stage in STAGES:
             self._batch.labels(stage)
             self._stage.labels(stage)
-        for stage in _TRAVELLING:
-            for outcome in _OUTCOMES:
+        for stage in TRAVELLING:
+            for outcome in OUTCOMES:
                 self._exchange.labels(stage, outcome)
         for detector in self._detectors:
             self._circuit.labels(detector)
@@ -307,7 +252,7 @@ class Metrics:
         """
         for kind, count in by_type.items():
             if count:
-                self._events.labels(_fold(kind, EVENT_TYPES)).inc(count)
+                self._events.labels(fold(kind, EVENT_TYPES)).inc(count)
         self._late.inc(late)
         self._ahead.inc(ahead)
         self._duplicate.inc(duplicates)
@@ -316,7 +261,7 @@ class Metrics:
         """Count dead letters by the class of their reason."""
         for reason, count in by_reason.items():
             if count:
-                self._dead.labels(_fold(reason, self._reasons)).inc(count)
+                self._dead.labels(fold(reason, self._reasons)).inc(count)
 
     def set_lag(self, lag: Mapping[tuple[str, int], int]) -> None:
         """Set the lag of every assigned (topic, partition); partitions no longer named are forgotten."""
@@ -328,13 +273,13 @@ class Metrics:
 
     def observe_batch(self, stage: Stage, records: int, seconds: float) -> None:
         """Note one batch that a stage worked on: its rows and the seconds they took."""
-        label = _fold(stage, _STAGES)
+        label = fold(stage, STAGES)
         self._batch.labels(label).observe(records)
         self._stage.labels(label).observe(max(seconds, 0.0))
 
     def count_exchange(self, stage: Stage, outcome: Outcome, rows: int) -> None:
         """Count rows that travelled between shards for `stage`: sent, received, or received again and dropped."""
-        self._exchange.labels(_fold(stage, _STAGES), _fold(outcome, _OUTCOMES)).inc(rows)
+        self._exchange.labels(fold(stage, STAGES), fold(outcome, OUTCOMES)).inc(rows)
 
     def count_flag(self, detector: str, severity: str, kind: str, *, seconds: float | None = None) -> None:
         """Count one flag.
@@ -347,14 +292,14 @@ class Metrics:
             Wall-clock seconds since the record that crossed the line was produced (its Kafka timestamp). Leave it out
             during backfill, where it would measure the age of the history.
         """
-        labels = (_fold(detector, self._detectors), _fold(severity, SEVERITIES), _fold(kind, FLAG_TYPES))
+        labels = (fold(detector, self._detectors), fold(severity, SEVERITIES), fold(kind, FLAG_TYPES))
         self._flags.labels(*labels).inc()
         if seconds is not None:
             self._flag_delay.observe(max(seconds, 0.0))
 
     def set_circuit(self, detector: str, is_open: bool) -> None:
         """Note whether a detector's circuit breaker is open."""
-        self._circuit.labels(_fold(detector, self._detectors)).set(is_open)
+        self._circuit.labels(fold(detector, self._detectors)).set(is_open)
 
     def set_shards(self, shards: Mapping[int, ShardSize]) -> None:
         """Set the sizes and clocks of every shard of this worker; shards no longer named are forgotten."""
@@ -380,7 +325,7 @@ class Metrics:
         self, shard: int, outcome: SnapshotOutcome, *, seconds: float | None = None, size: int | None = None
     ) -> None:
         """Count a snapshot: written (with seconds and bytes), failed, or found damaged."""
-        self._snapshots.labels(_fold(outcome, _SNAPSHOT_OUTCOMES)).inc()
+        self._snapshots.labels(fold(outcome, SNAPSHOT_OUTCOMES)).inc()
         if seconds is not None:
             self._snapshot_seconds.observe(seconds)
         if size is not None:
@@ -392,7 +337,7 @@ class Metrics:
 
     def observe_restore(self, outcome: Beginning, seconds: float | None = None) -> None:
         """Count a shard that was taken up, with the seconds that reading its snapshot took."""
-        self._shard_starts.labels(_fold(outcome, _BEGINNINGS)).inc()
+        self._shard_starts.labels(fold(outcome, BEGINNINGS)).inc()
         if seconds is not None and outcome == "restored":
             self._restore_seconds.observe(seconds)
 
@@ -413,27 +358,6 @@ class Metrics:
             return OTHER
         self._topics.add(name)
         return name
-
-
-def reason_class(reason: str) -> str:
-    """Return the class (one of `REASONS`) of a reason that `streams.decode` gave in words.
-
-    Examples
-    --------
-    >>> reason_class("`actor_id` is missing"), reason_class("`signs`: expected `array`, got `int`")
-    ('missing_field', 'bad_field')
-    """
-    for beginning, name in _REASON_BEGINNINGS:
-        if reason.startswith(beginning):
-            return name
-    if reason.endswith("is missing"):
-        return "missing_field"
-    return "bad_field" if reason.startswith("`") else OTHER
-
-
-def _fold(value: str, vocabulary: Collection[str]) -> str:
-    """Return `value` if the vocabulary has it, else `other`."""
-    return value if value in vocabulary else OTHER
 
 
 def _forget(gauges: Iterable[Gauge], series: Iterable[tuple[str, ...]]) -> None:

@@ -42,7 +42,7 @@ from streams.decode import EventDecoder
 from streams.health import HealthServer
 from streams.keeper import Keeper
 from streams.live import LiveShard
-from streams.metrics import DETECTORS, EVENT_TYPES, Metrics, reason_class
+from streams.metrics import Metrics
 from streams.options import latest_plausible
 from streams.process import end_at_once
 from streams.reviews import read_dispositions, split_reviews
@@ -51,6 +51,7 @@ from streams.snapshots import SnapshotSettings
 from streams.standby import Standby
 from streams.timestamps import rfc3339
 from streams.transport import APP_SETTINGS, Batch, batched_topic
+from streams.vocabulary import DETECTORS, EVENT_TYPES, reason_class
 from streams.wire import pack
 
 __all__ = ["SESSION_TIMEOUT", "STANDBY_TIMEOUT", "Worker"]

@@ -22,9 +22,9 @@ import yaml
 from kafka import KafkaProducer
 
 from streams.broker import free_port
-from streams.metrics import EVENT_TYPES
 from streams.settings import KafkaSettings, TopicNames
 from streams.topics import ensure_topics
+from streams.vocabulary import EVENT_TYPES
 from tests.brokers import Broker
 
 ROOT = Path(__file__).parents[2]

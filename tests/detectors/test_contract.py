@@ -28,7 +28,7 @@ from detectors.table import MASS_LIMIT, MINOR_LIMIT, VOUCHED_LIMIT
 from detectors.victim_exposure import NAME as EXPOSURE
 from graph.batch import Sign
 from graph.state import COLUMNS, CONTACT, DAY, FEATURES, HOUR, LINKED, MINOR, STRANGER
-from streams.metrics import DETECTORS as LABELS
+from streams.vocabulary import DETECTORS as LABELS
 from tests.detectors.rows import NOW, any_rows, rows
 from tests.detectors.test_evidence import any_sums, learned, weighed
 

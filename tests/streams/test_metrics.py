@@ -11,7 +11,8 @@ from prometheus_client import generate_latest
 
 from graph.batch import EventKind
 from streams.decode import EventDecoder
-from streams.metrics import EVENT_TYPES, FLAG_TYPES, OTHER, REASONS, SEVERITIES, Metrics, ShardSize, reason_class
+from streams.metrics import Metrics, ShardSize
+from streams.vocabulary import EVENT_TYPES, FLAG_TYPES, OTHER, REASONS, SEVERITIES, reason_class
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from simulation.scenarios import build
-from streams.metrics import DETECTORS
+from streams.vocabulary import DETECTORS
 
 KITHWATCH = [sys.executable, "-c", "from streams.cli import main; main()"]
 SCHEMA = json.loads(Path("docs/schemas/flag.schema.json").read_text(encoding="utf-8"))
