@@ -138,7 +138,11 @@ def _apply(connection: Connection, keys: Keys, bulk: dict[str, Any], now: int) -
         id=proposer["id"], login=proposer["login"], name=proposer["name"], role=proposer["role"], csrf="", session=""
     )
     done = left = 0
-    for case, seen in msgspec.json.decode(bulk["case_ids"], type=dict[str, int]).items():
+    chosen = msgspec.json.decode(bulk["case_ids"], type=dict[str, int])
+    # all at once and in the order of numbers, as flags that come at the same time do: neither then waits for the other
+    numbers = [int(case) for case in chosen]
+    connection.execute(select(cases.c.id).where(cases.c.id.in_(numbers)).order_by(cases.c.id).with_for_update()).all()
+    for case, seen in chosen.items():
         choice = Choice(
             action=bulk["action"],
             reason=bulk["reason"],
