@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import random
 import statistics
 import sys
@@ -106,7 +107,8 @@ def main() -> None:
     """Run everything and print the table."""
     accounts = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     days = float(sys.argv[2]) if len(sys.argv) > 2 else 4.0
-    stream, count = blocks(accounts, days)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # what it leaves behind would lie in everybody's way
+        stream, count = pool.apply(blocks, (accounts, days))
     as_text, typed = msgspec.json.Decoder(Event), msgspec.json.Decoder(with_datetimes())
     found = {"flags": 0, "accounts": 0}
 

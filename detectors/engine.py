@@ -120,8 +120,9 @@ class Engine:
         at_risk = np.flatnonzero(table["what"] == EXPOSED)
         if len(at_risk):  # they are judged apart
             place = np.flatnonzero(table["what"] != EXPOSED)
-            judged = self.judge.judge(table[place])
-            found = [(int(place[f[0]]), *f[1:]) for f in self._accused(table[place], judged)]
+            accused = table[place]
+            judged = self.judge.judge(accused)
+            found = [(int(place[f[0]]), *f[1:]) for f in self._accused(accused, judged)]
             found = sorted([*found, *self._exposed(table, at_risk)], key=_position)
         else:
             judged = self.judge.judge(table)

@@ -349,9 +349,11 @@ class Shard:
         if needed > len(out):
             out = np.empty(needed, np.uint8)
             spell(self.state.text, references, out, ends)
-        raw, start, texts = out.tobytes(), 0, []
+        whole, start, texts = out[:needed].tobytes(), 0, []
+        text = whole.decode()
+        alike = len(text) == len(whole)  # ASCII: places in the bytes are places in the text
         for end in ends.tolist():
-            texts.append(raw[start:end].decode())
+            texts.append(text[start:end] if alike else whole[start:end].decode())
             start = end
         return texts
 

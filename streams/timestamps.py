@@ -159,6 +159,7 @@ def epoch_ms(text: str) -> int:
     return value
 
 
+@lru_cache(maxsize=1024)  # a flag tells most of its times twice
 def rfc3339(ms: int) -> str:
     """Return epoch milliseconds as RFC 3339 in UTC with milliseconds.
 
