@@ -7,8 +7,9 @@ the sum would have stayed below the line is arithmetic, and the sentence that na
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from detectors.detector import Case
 from detectors.evidence import DETECTORS, FAMILIES, MINOR_SUM, VOLUME, family_numbers, rate_of, share_terms
@@ -51,8 +52,7 @@ LEAST_COUNT: Final = 0.01
 """Fewer of anything of late is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """What is told beside a detector's story.
 
     Attributes

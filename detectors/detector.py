@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.cohorts import describe
@@ -91,8 +92,7 @@ class Case:
         return next(w for w in range(3) if 3 * self.window(name, w) >= 2 * week)
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """What a detector says of a case.
 
     Attributes

@@ -9,11 +9,13 @@ judged is left in the fading sums. Such a finding begins another episode, with a
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors.policy import Policy
@@ -94,8 +96,7 @@ class Dismissal:
     episode: Episode
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """What a finding leads to: the record's type and the episode's facts."""
 
     type: str
@@ -134,6 +135,8 @@ class Ledger:
         self.raised_today: dict[str, int] = {}
         self.day = -1
         self.active = 0  # active accounts, as of the last tick
+        self._known: set[str] = set()  # the detectors of all episodes that are held
+        self._known_of: dict[tuple[int, str], Episode] | None = None
 
     def circuit_open(self, detector: str) -> bool:
         """Tell whether a detector has raised all it may today."""
@@ -172,6 +175,7 @@ class Ledger:
             del self.dismissed[key]
         episode = self.open.get(key)
         if episode is None or time - episode.latest > self.cool_down:
+            self._known.add(detector)
             episode = self.open[key] = Episode(time, time, -1, level, score, nats, False)
         elif time > episode.latest:
             episode.latest = time
@@ -267,9 +271,12 @@ class Ledger:
 
     def forget(self, accounts: set[int]) -> None:
         """Drop the episodes of deleted accounts (by hash)."""
-        for held in (self.open, self.dismissed):
-            for key in [key for key in held if key[0] in accounts]:
-                del held[key]
+        if self._known_of is not self.open:  # what was restored may be of detectors that this policy does not have
+            self._known |= {detector for held in (self.open, self.dismissed) for _, detector in held}
+            self._known_of = self.open
+        for key in itertools.product(accounts, self._known):
+            self.open.pop(key, None)
+            self.dismissed.pop(key, None)
 
     def close_stale(self, time: int) -> None:
         """Drop what no finding goes on with, and no reviewer is likely to decide about any more."""

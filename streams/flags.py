@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -76,11 +77,12 @@ def encode_flag(flag: Flag) -> bytes:
     ValueError
         When a number is not finite, which JSON cannot say.
     """
-    evidence = flag.evidence
-    for name in ("features", "thresholds", "baseline"):
-        for key, value in getattr(evidence, name).items():
-            if value - value != 0:
-                raise ValueError(f"{flag.detector}: {name}.{key} is not a finite number")
+    e = flag.evidence
+    if not math.isfinite(sum(e.features.values()) + sum(e.thresholds.values()) + sum(e.baseline.values())):
+        for name in ("features", "thresholds", "baseline"):
+            for key, value in getattr(e, name).items():
+                if not math.isfinite(value):
+                    raise ValueError(f"{flag.detector}: {name}.{key} is not a finite number")
     if not 0 <= flag.score <= 1:
         raise ValueError(f"{flag.detector}: the score is not between 0 and 1")
     return _ENCODER.encode(flag)
