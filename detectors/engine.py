@@ -36,7 +36,7 @@ from graph.batch import EventBatch, EventKind
 from graph.message import Reviews
 from graph.shard import Rows, Shard, Tick
 from graph.state import CONTACT, DAY, EXPOSED, WINDOWS, Var
-from graph.views import named_evidence
+from graph.views import evidence
 
 __all__ = ["ALL_DETECTORS", "Engine"]
 
@@ -129,10 +129,13 @@ class Engine:
             found = self._accused(table, judged)
         if self.policy.suppress:
             found = [f for f in found if not self._rests(Finding._make(f))]
-        for each, news in self.ledger.news(found):  # plain tuples: hardly one in ten is news
-            f = Finding._make(each)
-            row = table[f.position]
-            yield self._flag(row, judged, f, news) if f.judged >= 0 else self._protect(row, f, news)
+        note = self.ledger.note
+        for each in found:  # plain tuples: hardly one in ten is news
+            news = note(*each[1:8])
+            if news is not None:
+                f = Finding._make(each)
+                row = table[f.position]
+                yield self._flag(row, judged, f, news) if f.judged >= 0 else self._protect(row, f, news)
         erased = table["kind"] == EventKind.ACCOUNT_DELETED
         if erased.any():
             self.judge.forget(table["account"][erased].astype(np.uint32))
@@ -230,7 +233,7 @@ class Engine:
         account, time = int(row["account"]), int(row["time"])
         # texts of contacts that leave the 7 d window before the next tick may already be gone
         since = max(time - story.length, self.shard.next_tick - WINDOWS["7d"])
-        account_id, targets, events = named_evidence(
+        account_id, targets, events = evidence(
             self.shard, account, int(row["pair"]), since=since, mask=story.mask, limit=EVIDENCE
         )
         return FlagRecord(

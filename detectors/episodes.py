@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 from msgspec import Struct
@@ -191,35 +191,6 @@ class Ledger:
         episode.nats = max(nats, episode.nats)
         episode.shadow |= shadow
         return News("flag.updated", episode.started, episode.raised_at, episode.level, episode.score, episode.shadow)
-
-    def news(self, found: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], News]]:
-        """Note findings (`detectors.engine.Finding`); yield those that lead to something, with what they lead to."""
-        held, dismissed, step, more = (
-            self.open,
-            self.dismissed,
-            self.settings.update_score_step,
-            self.settings.update_nats,
-        )
-        for each in found:
-            _, account, detector, time, level, score, nats, shadow, _ = each
-            episode = held.get((account, detector))
-            # nine in ten go on with what is known, as `note` would find out, too
-            if (
-                episode is not None
-                and episode.raised_at >= 0
-                and level <= episode.level
-                and score < episode.score + step
-                and nats < episode.nats + more
-                and time - episode.latest <= self.cool_down
-                and time // DAY <= self.day
-                and not dismissed
-            ):
-                if time > episode.latest:
-                    episode.latest = time
-                continue
-            sent = self.note(account, detector, time, level, score, nats, shadow)
-            if sent is not None:
-                yield each, sent
 
     def _raise(
         self, episode: Episode, detector: str, time: int, level: int, score: float, nats: float, shadow: bool

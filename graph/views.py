@@ -135,35 +135,34 @@ def _chosen(shard: Shard, pair: int, since: int, mask: int) -> Iterator[int]:
             return  # whatever arrived before this is older still
 
 
-def evidence(shard: Shard, pair: int, *, since: int, mask: int, limit: int = 20) -> tuple[list[str], list[str]]:
-    """Return the targets and events behind a count, the newest arrival first.
+def evidence(
+    shard: Shard, account: int, pair: int, *, since: int, mask: int, limit: int = 20
+) -> tuple[str, list[str], list[str]]:
+    """Return the id of an account, and the targets and events behind a count, the newest arrival first.
 
     Parameters
     ----------
     shard : Shard
+    account : int
+        The row whose id is asked for.
     pair : int
         The `pair` of the row of features: contacts that arrived later are left out. NIL: nothing.
     since : int
         Contacts are later than this, epoch ms. Event ids are held for the 7 d window; for evidence that does not
         depend on when it is asked for, let it be no less than `shard.next_tick` less 7 d.
     mask : int
-        Contacts have at least one of these flags. `STRANGER`, `LINKED` and `MINOR` are as they were when the row was
-        written; outcomes are as of now.
+        Contacts have at least one of these flags; 0: none is asked for. `STRANGER`, `LINKED` and `MINOR` are as they
+        were when the row was written; outcomes are as of now.
     limit : int
         How many contacts at most.
 
     Returns
     -------
+    name : str
+        Empty if the account was deleted.
     targets, events : list of str
         Ids. Contacts whose target was deleted are left out; an event id that is no longer held is, too.
     """
-    return named_evidence(shard, NIL, pair, since=since, mask=mask, limit=limit)[1:]
-
-
-def named_evidence(
-    shard: Shard, account: int, pair: int, *, since: int, mask: int, limit: int
-) -> tuple[str, list[str], list[str]]:
-    """Return the id of the account in a row (NIL: none), and what `evidence` returns; with mask 0, nothing of it."""
     references = np.empty(1 + 2 * limit, np.uint64)
     targets, events = newest_of(shard.state, account, pair, since, shard.settings.lateness, mask, references)
     name, *texts = shard.read_texts(references[: 1 + targets + events])
@@ -178,7 +177,7 @@ def newest_of(s: Any, account: int, pair: int, since: int, lateness: int, mask: 
     """
     n = m = 0
     limit = len(found) // 2
-    found[0] = 0 if account == NIL else s.accounts[account].text
+    found[0] = s.accounts[account].text
     p = np.int64(pair)
     if mask == 0 or p == NIL or s.pairs[p].activity == NIL:
         return n, m

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path
 from sqlalchemy import delete, func, select, update
 
 from console.api.auth import Caller, may
-from console.api.models import MOST
+from console.api.models import MOST, clean
 from console.api.models_people import (
     Delivery,
     NewToken,
@@ -40,10 +40,6 @@ People, Tokens, Hooks = may("people.manage"), may("tokens.manage"), may("webhook
 SHOWN = 100
 
 
-def _clean(text: str) -> str:
-    return text.replace("\0", "").encode("utf-8", "ignore").decode()
-
-
 @router.get("/users", response_model=list[User], tags=["people"])
 def list_users(call: Caller = People) -> Any:
     """Everybody who uses the console."""
@@ -56,11 +52,11 @@ def list_users(call: Caller = People) -> Any:
 @router.post("/users", response_model=Number, status_code=201, tags=["people"])
 def make_user(request: NewUser, call: Caller = People) -> Any:
     """Add somebody."""
-    password = None if request.password is None else _clean(request.password)
+    password = None if request.password is None else clean(request.password)
     try:
         with call.service.database.writing() as connection:
             number = add_user(
-                connection, _clean(request.login), _clean(request.name), request.role, password, now=call.now
+                connection, clean(request.login), clean(request.name), request.role, password, now=call.now
             )
             call.service.note(connection, call.person, "user.add", f"user:{number}", role=request.role, by="api")
     except ValueError as problem:
@@ -88,11 +84,11 @@ def list_tokens(call: Caller = Tokens) -> Any:
 def add_token(request: NewToken, call: Caller = Tokens) -> Any:
     """Make a token; its text is in the answer and nowhere else."""
     with call.service.database.writing() as connection:
-        owner = connection.execute(select(users).where(users.c.login == _clean(request.owner))).mappings().first()
+        owner = connection.execute(select(users).where(users.c.login == clean(request.owner))).mappings().first()
         if owner is None:
             raise RefusedError("There is no such user.")
         text = make_token(
-            connection, owner["id"], owner["role"], _clean(request.name), request.scopes, request.days, now=call.now
+            connection, owner["id"], owner["role"], clean(request.name), request.scopes, request.days, now=call.now
         )
         told = {"scopes": request.scopes, "by": "api"}
         call.service.note(connection, call.person, "token.make", f"user:{owner['id']}", **told)

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from console import casefile, decisions
 from console.api.auth import Caller, may
-from console.api.models import MOST, CaseDetail, CasePage, CaseSummary, Decision, Hold, PackRequest
+from console.api.models import MOST, CaseDetail, CasePage, CaseSummary, Decision, Hold, PackRequest, clean
 from console.caselist import Filters, page
 from console.network import GRAPHML, graph_of, graphml, picture
 from console.packs_made import hold, pack_of
@@ -74,7 +74,7 @@ def list_cases(
         "sort": sort,
         "q": q,
     }
-    filters = Filters.read({name: value.encode("utf-8", "ignore").decode() for name, value in given.items()})
+    filters = Filters.read({name: clean(value) for name, value in given.items()})
     service = call.service
     with service.database.reading() as connection:
         found = page(

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from console import batches, views
 from console.api.auth import Caller, caller, may
 from console.api.cases import summary
-from console.api.models import MOST, CaseSummary
+from console.api.models import MOST, CaseSummary, clean
 from console.api.models_people import Colleague, Counts, Me, NewView, Next, Settings, View
 from console.caselist import Filters, counts, version_of
 from console.tables import cases, users
@@ -87,10 +87,9 @@ def list_views(call: Caller = See) -> Any:
 @router.post("/views", response_model=list[View], status_code=201, tags=["cases"])
 def save_view(request: NewView, call: Caller = See) -> Any:
     """Save filters under a name, in the place of what it named before; all views, as they are then."""
-    given = {name: value.encode("utf-8", "ignore").decode() for name, value in request.filters.items()}
-    name = request.name.encode("utf-8", "ignore").decode().replace("\0", "")
+    given = {name: clean(value) for name, value in request.filters.items()}
     with call.service.database.writing() as connection:
-        views.save_view(connection, call.person, name, Filters.read(given), shared=request.shared)
+        views.save_view(connection, call.person, clean(request.name), Filters.read(given), shared=request.shared)
     return list_views(call)
 
 

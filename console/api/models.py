@@ -34,6 +34,7 @@ __all__ = [
     "Problem",
     "Protection",
     "Unmask",
+    "clean",
 ]
 
 MOST: int = 2**53
@@ -55,6 +56,11 @@ else:
     Severity, Step, RoleName = Literal[SEVERITIES], Literal[tuple(STEPS)], Literal[tuple(ROLES)]
     Action, BulkAction, Event = Literal[tuple(FROM)], Literal[BULK_ACTIONS], Literal[EVENTS]
 Pseudonym = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}$")]
+
+
+def clean(text: str) -> str:
+    """Return a text without what no database takes: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 class Given(BaseModel):

@@ -23,6 +23,7 @@ from console.api.models import (
     Protection,
     Pseudonym,
     Unmask,
+    clean,
 )
 from console.atrisk import account_at_risk, most_at_risk, protect, reached_for
 from console.decisions import Choice
@@ -138,7 +139,7 @@ def read_audit(
     query = select(audit).order_by(audit.c.seq.desc()).limit(PAGE)
     for column, value in ((audit.c.actor, actor), (audit.c.action, action), (audit.c.object, object)):
         if value:
-            query = query.where(column == value.replace("\0", "").encode("utf-8", "ignore").decode())
+            query = query.where(column == clean(value))
     if before:
         query = query.where(audit.c.seq < before)
     with call.service.database.writing() as connection:

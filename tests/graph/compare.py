@@ -134,10 +134,11 @@ class Pair:
     def of_shard(self, row: Any) -> dict[str, Any]:
         """Return a row of features, with the evidence as it stands."""
         since, masks = self.shard.next_tick - WINDOWS["7d"], () if row["kind"] == K.ACCOUNT_DELETED else MASKS
+        account, pair = int(row["account"]), int(row["pair"])
         return {name: int(row[name]) for name in FIELDS} | {
             "hash": int(row["hash"]),
             "counts": dict(zip(COLUMNS, row["counts"].tolist(), strict=True)),
-            "evidence": {m: evidence(self.shard, int(row["pair"]), since=since, mask=m, limit=3) for m in masks},
+            "evidence": {m: evidence(self.shard, account, pair, since=since, mask=m, limit=3)[1:] for m in masks},
         }
 
     def suspect(self, name: str, value: int) -> None:

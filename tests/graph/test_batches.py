@@ -36,7 +36,7 @@ def outcome(
                 continue
             since = shard.next_tick - WINDOWS["7d"]
             for row in step.table:
-                shown = evidence(shard, int(row["pair"]), since=since, mask=7, limit=5)
+                shown = evidence(shard, int(row["account"]), int(row["pair"]), since=since, mask=7, limit=5)
                 found.append((at + int(row["source"]), [row[name].tolist() for name in NAMES], shown))
         at += size
     return found, held(shard), shard

@@ -90,12 +90,13 @@ def test_co_targets_share_as_many_targets_as_the_model_says(pair: Pair) -> None:
 def test_evidence_is_that_of_the_model_from_any_contact(pair: Pair) -> None:
     for name, account in pair.model.accounts.items():
         chain = pair.model.chain(account)
-        rows = list(contacts_of(pair.shard, row_of(pair.shard, name)))
-        for contact, start in zip(chain, rows, strict=True):
+        row = row_of(pair.shard, name)
+        for contact, start in zip(chain, contacts_of(pair.shard, row), strict=True):
+            assert evidence(pair.shard, row, start, since=0, mask=0) == (name, [], [])
             for since in (0, START + HOUR, pair.model.clock - 12 * HOUR):
                 for mask in (STRANGER, MINOR, 0xFFF):
                     expected = pair.model.evidence(contact, since=since, mask=mask, limit=3)
-                    assert evidence(pair.shard, start, since=since, mask=mask, limit=3) == expected
+                    assert evidence(pair.shard, row, start, since=since, mask=mask, limit=3) == (name, *expected)
 
 
 def test_the_ego_network_is_what_one_step_reaches(pair: Pair) -> None:
@@ -142,6 +143,6 @@ def test_nodes_and_contacts_carry_what_a_reviewer_asks_for() -> None:
     shown = recent_contacts(shard, newest, strangers_only=True, since=START - DAY)
     assert [(contact["target"], contact["event"]) for contact in shown] == [("other", "4"), ("child", "1")]
     list(shard.process(batch_of([Event(K.ACCOUNT_DELETED, START + 3 * HOUR, "5", "other")])))
-    assert evidence(shard, newest, since=0, mask=STRANGER) == (["child"], ["1"])
+    assert evidence(shard, coach, newest, since=0, mask=STRANGER) == ("coach", ["child"], ["1"])
     assert [contact["target"] for contact in recent_contacts(shard, newest)] == ["", "child"]
-    assert evidence(shard, NIL, since=0, mask=STRANGER) == ([], [])
+    assert evidence(shard, coach, NIL, since=0, mask=STRANGER) == ("coach", [], [])

@@ -9,20 +9,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 
 from simulation.scenarios import build
 from streams.backtest import backtest, read_decisions
 from streams.cli import UserError
 from streams.evaluate import evaluate
 from streams.replay import replay
+from tests.streams.commands import disposition, invoke
 
 OFTEN = "severities: {low: 0.2, medium: 0.01}"
 RULED = OFTEN + "\nrules: {many: {when: strangers_24h >= 5, severity: medium}}"
-
-
-def invoke(command: Any, *args: object) -> Result:
-    return CliRunner().invoke(command, [str(arg) for arg in args], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
@@ -100,18 +96,7 @@ def test_the_table_says_the_same_in_words(place: Path) -> None:
 
 
 def decision(account: str, outcome: str, at: str, **more: Any) -> str:
-    made = {
-        "type": "disposition.made",
-        "disposition_id": f"{account}-{at}",
-        "account_id": account,
-        "role": "actor",
-        "outcome": outcome,
-        "reason": "why",
-        "decided_at": f"2026-10-{at}T00:00:00Z",
-        "flag_ids": [],
-        "detectors": [],
-        "severity": "medium",
-    }
+    made = disposition(account, outcome, disposition_id=f"{account}-{at}", decided_at=f"2026-10-{at}T00:00:00Z")
     return json.dumps(made | more)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from detectors.evidence import DETECTORS
 from detectors.policy import load_policy
@@ -17,16 +17,13 @@ from simulation.scenarios import build
 from streams.backtest import backtest
 from streams.learn import learn
 from streams.replay import replay
+from tests.streams.commands import disposition, invoke
 
 OFTEN = """\
 # what the team says of it
 severities: {low: 0.2, medium: 0.01}
 rules: {many: {when: strangers_24h >= 5, severity: medium}}
 """
-
-
-def invoke(command: Any, *args: object) -> Result:
-    return CliRunner().invoke(command, [str(arg) for arg in args], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +42,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cases.setdefault(record["account_id"], []).append(record)
     ranks = ["low", "medium", "high", "critical"]
     decisions = [
-        {
-            "type": "disposition.made",
-            "disposition_id": account,
-            "account_id": account,
-            "role": "actor",
-            "outcome": "confirmed" if account in harmful else "dismissed",
-            "reason": "why",
-            "decided_at": "2026-10-01T00:00:00Z",
-            "flag_ids": sorted({record["flag_id"] for record in records}),
-            "detectors": [],
-            "severity": max((record["severity"] for record in records), key=ranks.index),
-        }
+        disposition(
+            account,
+            "confirmed" if account in harmful else "dismissed",
+            flag_ids=sorted({record["flag_id"] for record in records}),
+            severity=max((record["severity"] for record in records), key=ranks.index),
+        )
         for account, records in cases.items()
     ]
     (folder / "decided.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in decisions))
