@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 
 from console.tables import audit, audit_anchors
 
-__all__ = ["Problem", "append", "head", "prune", "verify"]
+__all__ = ["Problem", "append", "detail_text", "head", "narrowed", "prune", "verify"]
 
 START: Final = "0" * 64
 _LOCK: Final = 7405106
@@ -68,8 +68,8 @@ def append(
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     seq, previous = head(connection)
-    told = msgspec.json.encode(detail or {}).decode()
-    row = (seq + 1, now, actor, action, object, told, previous)
+    said = detail_text(detail)
+    row = (seq + 1, now, actor, action, object, said, previous)
     connection.execute(
         insert(audit).values(
             seq=seq + 1,
@@ -77,11 +77,25 @@ def append(
             actor=actor,
             action=action,
             object=object,
-            detail=told,
+            detail=said,
             previous=previous,
             hash=_hash(key, row),
         )
     )
+
+
+def detail_text(detail: Mapping[str, Any] | None) -> str:
+    """Return a record's detail as it is kept."""
+    return msgspec.json.encode(detail or {}).decode()
+
+
+def narrowed(wanted: Mapping[str, str], found: bool) -> dict[str, Any]:
+    """Return what a look at the audit was narrowed to, for its own record.
+
+    What was typed and is not in the audit may be anything, an account's id for instance: then only the fields are told.
+    """
+    where = {name: value if found else "not found" for name, value in wanted.items() if value}
+    return {"where": where} if where else {}
 
 
 def head(connection: Connection) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_,
 
 from console.keys import Keys, plain_pseudonym
 from console.tables import cases, contacts, decisions, identities
-from console.words import CLOSED, OPEN, STATES
+from console.words import AGE_BANDS, CLOSED, OPEN, POLICIES, STATES
 
 __all__ = ["Filters", "Page", "counts", "find", "page", "version_of"]
 
@@ -60,6 +60,25 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         usual = msgspec.structs.asdict(Filters())
         mine = {**msgspec.structs.asdict(self), **changes}
         return urlencode({name: _plain(value) for name, value in mine.items() if usual.get(name, "") != value})
+
+    def told(self, after: str = "") -> dict[str, Any]:
+        """Return what differs from the default, for the audit: of what is free text, only that it was set.
+
+        Parameters
+        ----------
+        after : str
+            `Page.after` of the page before.
+        """
+        told: dict[str, Any] = {name: value for name, value in self.pairs() if name != "q"}
+        if self.detector:
+            told["detector"] = True
+        if self.age and self.age not in AGE_BANDS:
+            told["age"] = True
+        if self.policy and self.policy not in POLICIES:
+            told["policy"] = True
+        if (start := _start(after)) is not None:
+            told["after"] = start[1]
+        return told
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return what differs from the default as names and values."""

@@ -292,6 +292,7 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Index("ix_audit_looks", "actor", "action", "object", "at"),
 )
 
 audit_anchors = Table(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Path
 from sqlalchemy import delete, func, select, update
 
 from console.api.auth import Caller, may
+from console.api.looking import Recorded, leaves
 from console.api.models import MOST, clean
 from console.api.models_people import (
     Delivery,
@@ -34,13 +35,13 @@ from console.webhooks import add_webhook
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=Recorded)
 Place = Annotated[int, Path(ge=1, le=MOST)]
 People, Tokens, Hooks = may("people.manage"), may("tokens.manage"), may("webhooks.manage")
 SHOWN = 100
 
 
-@router.get("/users", response_model=list[User], tags=["people"])
+@router.get("/users", response_model=list[User], tags=["people"], openapi_extra=leaves("people.view"))
 def list_users(call: Caller = People) -> Any:
     """Everybody who uses the console."""
     names = ("id", "login", "name", "role", "disabled")
@@ -73,7 +74,7 @@ def change_rights(number: Place, request: UserChange, call: Caller = People) -> 
         call.service.note(connection, call.person, "user.change", f"user:{number}", **told)
 
 
-@router.get("/tokens", response_model=list[Token], tags=["tokens"])
+@router.get("/tokens", response_model=list[Token], tags=["tokens"], openapi_extra=leaves("tokens.view"))
 def list_tokens(call: Caller = Tokens) -> Any:
     """The newest tokens, without their texts."""
     with call.service.database.reading() as connection:
@@ -104,7 +105,7 @@ def end_token(number: Place, call: Caller = Tokens) -> None:
         call.service.note(connection, call.person, "token.revoke", f"token:{number}", by="api")
 
 
-@router.get("/webhooks", response_model=list[Webhook], tags=["webhooks"])
+@router.get("/webhooks", response_model=list[Webhook], tags=["webhooks"], openapi_extra=leaves("webhooks.view"))
 def list_webhooks(call: Caller = Hooks) -> Any:
     """All receivers."""
     with call.service.database.reading() as connection:
@@ -122,7 +123,9 @@ def make_webhook(request: NewWebhook, call: Caller = Hooks) -> Any:
     return {"id": number, "url": request.url, "events": events, "active": True, "secret": secret}
 
 
-@router.get("/webhooks/deliveries", response_model=list[Delivery], tags=["webhooks"])
+@router.get(
+    "/webhooks/deliveries", response_model=list[Delivery], tags=["webhooks"], openapi_extra=leaves("deliveries.view")
+)
 def list_deliveries(call: Caller = Hooks) -> Any:
     """What was sent to receivers, or is to be, the newest first."""
     names = Delivery.model_fields
@@ -150,7 +153,7 @@ def delete_webhook(number: Place, call: Caller = Hooks) -> None:
         call.service.note(connection, call.person, "webhook.delete", f"webhook:{number}", by="api")
 
 
-@router.get("/retention", response_model=Retained, tags=["retention"])
+@router.get("/retention", response_model=Retained, tags=["retention"], openapi_extra=leaves("retention.view"))
 def read_retention(call: Caller = may("retention.manage")) -> Any:
     """How long what is kept. The rules file sets it."""
     rules = call.service.rules

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import update
 
+from console.looks import Look
 from console.people import Person
 from console.rights import RIGHTS, SCOPES
 from console.service import Service
@@ -23,10 +25,18 @@ _BEARER = HTTPBearer(auto_error=False, description="A token made under Administr
 class Caller:
     """A caller and the console they call."""
 
-    def __init__(self, service: Service, person: Person) -> None:
+    def __init__(self, service: Service, person: Person, request: Request) -> None:
         self.service = service
         self.person = person
         self.now = service.clock()
+        self._state = request.state
+        self._state.person = person
+
+    def shows(self, object: str, *, action: str = "", **detail: Any) -> None:
+        """Say what is shown, for the audit: no account ids."""
+        look: Look = self._state.look
+        told = look.detail | detail
+        self._state.look = msgspec.structs.replace(look, action=action or look.action, object=object, detail=told)
 
     @property
     def rights(self) -> list[str]:
@@ -58,7 +68,7 @@ def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | Non
         number = int(person.session.removeprefix("token:"))
         with service.database.writing() as connection:
             connection.execute(update(tokens).where(tokens.c.id == number).values(used_at=now))
-    return Caller(service, person)
+    return Caller(service, person, request)
 
 
 def may(right: str) -> Any:

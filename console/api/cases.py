@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from console import casefile, decisions
 from console.api.auth import Caller, may
+from console.api.looking import Recorded, leaves
 from console.api.models import MOST, CaseDetail, CasePage, CaseSummary, Decision, Hold, PackRequest, clean
 from console.caselist import Filters, page
 from console.network import GRAPHML, graph_of, graphml, picture
@@ -20,7 +21,7 @@ from console.words import SEVERITIES
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["cases"])
+router = APIRouter(tags=["cases"], route_class=Recorded)
 Number = Annotated[int, Path(ge=1, le=MOST)]
 See, Decide = may("cases.see"), may("cases.decide")
 
@@ -42,7 +43,7 @@ def _file(call: Caller, connection: Any, number: int) -> casefile.CaseFile:
     return file
 
 
-@router.get("/cases", response_model=CasePage)
+@router.get("/cases", response_model=CasePage, openapi_extra=leaves("queue.view"))
 def list_cases(
     state: Annotated[str, Query(max_length=20)] = "active",
     severity: Annotated[int, Query(ge=0, le=3, description="At least: 0 low to 3 critical.")] = 0,
@@ -86,20 +87,19 @@ def list_cases(
             after=after,
             by_beginning=call.person.may("identities.unmask"),
         )
+    call.shows("", **filters.told(after))
     if filters.q:
-        with service.database.writing() as connection:
-            sought = f"search:{service.keys.pseudonym_of(filters.q)}"
-            service.note(connection, call.person, "cases.search", sought, found=len(found.rows), by="api")
+        sought = f"search:{service.keys.pseudonym_of(filters.q)}"
+        call.shows(sought, action="cases.search", found=len(found.rows))
     return {"cases": [summary(row, call.now) for row in found.rows], "after": found.after}
 
 
-@router.get("/cases/{number}", response_model=CaseDetail)
+@router.get("/cases/{number}", response_model=CaseDetail, openapi_extra=leaves("case.view"))
 def read_case(number: Number, call: Caller = See) -> Any:
     """A case with flags, contacts, decisions and similar cases. Recorded, as a look at its page is."""
     with call.service.database.reading() as connection:
         file = _file(call, connection, number)
-    with call.service.database.writing() as connection:
-        call.service.note(connection, call.person, "case.view", f"case:{number}", by="api")
+    call.shows(f"case:{number}")
     return {
         **summary(file.case, call.now),
         "flags_shown": [
@@ -130,33 +130,37 @@ def undo_case(number: Number, call: Caller = Decide) -> Any:
         return summary(decisions.locked(connection, number), call.now)
 
 
-@router.get("/cases/{number}/graph", response_model=dict[str, Any])
+@router.get("/cases/{number}/graph", response_model=dict[str, Any], openapi_extra=leaves("case.graph"))
 def read_graph(number: Number, call: Caller = See) -> Any:
     """The ego network as nodes and edges, folded to what can be drawn."""
     with call.service.database.reading() as connection:
         file = _file(call, connection, number)
+        call.shows(f"case:{number}")
         return picture(graph_of(connection, file), file.case["account"])
 
 
 @router.get(
     "/cases/{number}/graph.graphml",
     response_class=Response,
+    openapi_extra=leaves("case.export"),
     responses={200: {"description": "The whole network, nothing folded.", "content": {GRAPHML: {}}}},
 )
 def export_graph(number: Number, call: Caller = See) -> Response:
     """The ego network as GraphML. Recorded."""
-    with call.service.database.writing() as connection:
+    with call.service.database.reading() as connection:
         file = _file(call, connection, number)
         graph = graph_of(connection, file)
-        call.service.note(connection, call.person, "case.export", f"case:{number}", format="graphml", by="api")
+    call.shows(f"case:{number}", format="graphml")
     return Response(graphml(graph), media_type=GRAPHML)
 
 
-@router.get("/cases/{number}/timeline", response_model=dict[str, Any])
+@router.get("/cases/{number}/timeline", response_model=dict[str, Any], openapi_extra=leaves("case.timeline"))
 def read_timeline(number: Number, call: Caller = See) -> Any:
     """Activity hour by hour."""
     with call.service.database.reading() as connection:
-        return timeline(connection, _file(call, connection, number))
+        file = _file(call, connection, number)
+        call.shows(f"case:{number}")
+        return timeline(connection, file)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from console import batches, views
 from console.api.auth import Caller, caller, may
 from console.api.cases import summary
+from console.api.looking import Recorded, leaves
 from console.api.models import MOST, CaseSummary, clean
 from console.api.models_people import Colleague, Counts, Me, NewView, Next, Settings, View
 from console.caselist import Filters, counts, version_of
@@ -19,12 +20,12 @@ from console.words import SEVERITIES
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=Recorded)
 Number = Annotated[int, Path(ge=1, le=MOST)]
 See, Decide = may("cases.see"), may("cases.decide")
 
 
-@router.get("/me", response_model=Me, tags=["people"])
+@router.get("/me", response_model=Me, tags=["people"], openapi_extra=leaves("settings.view"))
 def read_me(call: Annotated[Caller, Depends(caller)]) -> Any:
     """Whom the token stands for, and what it may do."""
     me = call.person
@@ -47,14 +48,19 @@ def change_settings(request: Settings, call: Caller = Decide) -> None:
         call.service.note(connection, call.person, "user.settings", f"user:{call.person.id}", **values, by="api")
 
 
-@router.get("/colleagues", response_model=list[Colleague], tags=["people"])
+@router.get("/colleagues", response_model=list[Colleague], tags=["people"], openapi_extra=leaves("colleagues.view"))
 def list_colleagues(call: Caller = Decide) -> Any:
     """Whom a case can be handed to."""
     with call.service.database.reading() as connection:
         return who_decide(connection)
 
 
-@router.get("/queue/counts", response_model=Counts, tags=["cases"])
+@router.get(
+    "/queue/counts",
+    response_model=Counts,
+    tags=["cases"],
+    openapi_extra=leaves("queue.counts", part_of="queue.counts"),
+)
 def read_counts(call: Caller = See) -> Any:
     """How many cases are open, and a number that changes with any case: ask for the queue again when it does."""
     with call.service.database.reading() as connection:
@@ -76,7 +82,7 @@ def take_next(request: Next, call: Caller = Decide) -> Any:
         return [summary(dict(row), call.now) for row in rows.mappings()]
 
 
-@router.get("/views", response_model=list[View], tags=["cases"])
+@router.get("/views", response_model=list[View], tags=["cases"], openapi_extra=leaves("views.view"))
 def list_views(call: Caller = See) -> Any:
     """Saved views: one's own, and those for everybody."""
     with call.service.database.reading() as connection:

@@ -8,8 +8,9 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Path, Query
 from sqlalchemy import select
 
-from console import bulk, identities, overview
+from console import audit, bulk, identities, overview
 from console.api.auth import Caller, may
+from console.api.looking import Recorded, leaves
 from console.api.models import (
     MOST,
     Account,
@@ -27,19 +28,21 @@ from console.api.models import (
 )
 from console.atrisk import account_at_risk, most_at_risk, protect, reached_for
 from console.decisions import Choice
-from console.tables import audit
+from console.tables import audit as records
 from console.words import SEVERITIES
 from console.workers import ask_workers
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=Recorded)
 Number = Annotated[int, Path(ge=1, le=MOST)]
 Name = Annotated[Pseudonym, Path(description="An account's pseudonym.")]
 PAGE = 100
 
 
-@router.get("/accounts-at-risk", response_model=list[AccountAtRisk], tags=["accounts"])
+@router.get(
+    "/accounts-at-risk", response_model=list[AccountAtRisk], tags=["accounts"], openapi_extra=leaves("at_risk.view")
+)
 def list_at_risk(call: Caller = may("cases.see")) -> Any:
     """Minors whom accounts under review reach for."""
     found = call.service.recall(reached_for)
@@ -48,15 +51,14 @@ def list_at_risk(call: Caller = may("cases.see")) -> Any:
     return [{**row, "severity": SEVERITIES[row["severity"]], "answered": bool(row["answered"])} for row in rows]
 
 
-@router.get("/accounts/{account}", response_model=Account, tags=["accounts"])
+@router.get("/accounts/{account}", response_model=Account, tags=["accounts"], openapi_extra=leaves("account.view"))
 def read_account(account: Name, call: Caller = may("cases.see")) -> Any:
     """Who reaches for an account, and what was done for it."""
     with call.service.database.reading() as connection:
         found = account_at_risk(connection, account)
     if found is None:
         raise HTTPException(404, "Nobody under review reaches for this account.")
-    with call.service.database.writing() as connection:
-        call.service.note(connection, call.person, "account.view", f"account:{account}", by="api")
+    call.shows(f"account:{account}")
     return found
 
 
@@ -78,7 +80,7 @@ def protect_account(account: Name, request: Protection, call: Caller = may("prot
         protect(connection, call.service.keys, call.person, account, request.step, request.note, now=call.now)
 
 
-@router.get("/bulks", response_model=list[Bulk], tags=["bulk decisions"])
+@router.get("/bulks", response_model=list[Bulk], tags=["bulk decisions"], openapi_extra=leaves("approvals.view"))
 def list_bulks(call: Caller = may("bulk.propose")) -> Any:
     """Proposals, those that wait first."""
     with call.service.database.reading() as connection:
@@ -105,7 +107,7 @@ def answer_bulk(number: Number, request: Answer, call: Caller = may("bulk.propos
     return {"decided": done, "left_out": left}
 
 
-@router.get("/overview", response_model=Overview, tags=["overview"])
+@router.get("/overview", response_model=Overview, tags=["overview"], openapi_extra=leaves("overview.view"))
 def read_overview(call: Caller = may("overview.see")) -> Any:
     """The figures of the overview."""
     shadow = call.service.recall(overview.shadow_against_live)
@@ -127,7 +129,7 @@ def read_overview(call: Caller = may("overview.see")) -> Any:
         }
 
 
-@router.get("/audit", response_model=AuditPage, tags=["audit"])
+@router.get("/audit", response_model=AuditPage, tags=["audit"], openapi_extra=leaves("audit.view"))
 def read_audit(
     actor: Annotated[str, Query(max_length=120)] = "",
     action: Annotated[str, Query(max_length=40)] = "",
@@ -136,13 +138,13 @@ def read_audit(
     call: Caller = may("audit.see"),
 ) -> Any:
     """A hundred records, the newest first."""
-    query = select(audit).order_by(audit.c.seq.desc()).limit(PAGE)
-    for column, value in ((audit.c.actor, actor), (audit.c.action, action), (audit.c.object, object)):
+    query = select(records).order_by(records.c.seq.desc()).limit(PAGE)
+    for column, value in ((records.c.actor, actor), (records.c.action, action), (records.c.object, object)):
         if value:
             query = query.where(column == clean(value))
     if before:
-        query = query.where(audit.c.seq < before)
-    with call.service.database.writing() as connection:
+        query = query.where(records.c.seq < before)
+    with call.service.database.reading() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-        call.service.note(connection, call.person, "audit.view", by="api")
+    call.shows("", **audit.narrowed({"actor": actor, "action": action, "object": object}, rows != []))
     return {"records": rows}

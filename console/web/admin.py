@@ -104,7 +104,7 @@ def _change_webhook(visit: Visit) -> Response:
 
 
 routes = [
-    Route("/admin", page("people.manage", lambda visit: _show(visit))),
+    Route("/admin", page("people.manage", lambda visit: _show(visit), look="administration.view")),
     Route("/admin/users", page("people.manage", _add_user), methods=["POST"]),
     Route("/admin/users/{id}", page("people.manage", _change_user), methods=["POST"]),
     Route("/admin/tokens", page("tokens.manage", _make_token), methods=["POST"]),

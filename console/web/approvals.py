@@ -46,7 +46,7 @@ def _answer(visit: Visit) -> Response:
 
 
 routes = [
-    Route("/approvals", page("bulk.propose", _show)),
+    Route("/approvals", page("bulk.propose", _show, look="approvals.view")),
     Route("/approvals", page("bulk.propose", _propose), methods=["POST"]),
     Route("/approvals/{id}", page("bulk.propose", _answer), methods=["POST"]),
 ]

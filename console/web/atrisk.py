@@ -36,8 +36,7 @@ def _show(visit: Visit) -> Response:
             raise NotFoundError
         named = [account, *(row["account"] for row in found["contacts"])]
         ids = identities.shown(connection, visit.person, named, visit.now)
-    with visit.service.database.writing() as connection:
-        visit.service.note(connection, visit.person, "account.view", f"account:{account}")
+    visit.shows(f"account:{account}")
     return visit.render("at_risk_account.html", found=found, ids=ids, steps=STEPS, rules=visit.service.rules)
 
 
@@ -57,7 +56,7 @@ def _protect(visit: Visit) -> Response:
 
 
 routes = [
-    Route("/at-risk", page("cases.see", _list)),
-    Route("/at-risk/{account}", page("cases.see", _show)),
+    Route("/at-risk", page("cases.see", _list, look="at_risk.view")),
+    Route("/at-risk/{account}", page("cases.see", _show, look="account.view")),
     Route("/at-risk/{account}/protect", page("protect", _protect), methods=["POST"]),
 ]

@@ -43,8 +43,8 @@ def _show(visit: Visit) -> Response:
         colleagues = [one for one in who_decide(connection) if one["login"] != me.login]
         hours = timeline(connection, file)
     with service.database.writing() as connection:
-        service.note(connection, me, "case.view", f"case:{file.case['id']}")
         expose(connection, me, file.case["id"], file.case["severity"], visit.now)
+    visit.shows(f"case:{file.case['id']}")
     latest = max((decision["id"] for decision in file.decisions), default=0)
     return visit.render(
         "case.html",
@@ -130,14 +130,15 @@ def _unmask(visit: Visit) -> Response:
 def _graph(visit: Visit) -> Response:
     with visit.service.database.reading() as connection:
         file = _load(visit, connection)
+        visit.shows(f"case:{file.case['id']}")
         return JSONResponse(picture(graph_of(connection, file), file.case["account"]))
 
 
 def _graphml(visit: Visit) -> Response:
-    with visit.service.database.writing() as connection:
+    with visit.service.database.reading() as connection:
         file = _load(visit, connection)
         graph = graph_of(connection, file)
-        visit.service.note(connection, visit.person, "case.export", f"case:{file.case['id']}", format="graphml")
+    visit.shows(f"case:{file.case['id']}", format="graphml")
     name = f"case-{file.case['id']}.graphml"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(graphml(graph), media_type=GRAPHML, headers=headers)
@@ -146,15 +147,19 @@ def _graphml(visit: Visit) -> Response:
 def _timeline(visit: Visit) -> Response:
     with visit.service.database.reading() as connection:
         file = _load(visit, connection)
+        visit.shows(f"case:{file.case['id']}")
         return JSONResponse(timeline(connection, file) | {"names": SERIES})
 
 
 routes = [
-    Route("/cases/{id}", page("cases.see", _show)),
+    Route("/cases/{id}", page("cases.see", _show, look="case.view")),
     Route("/cases/{id}/decide", page("cases.decide", _decide), methods=["POST"]),
     Route("/cases/{id}/undo", page("cases.decide", _undo), methods=["POST"]),
     Route("/unmask", page("identities.unmask", _unmask), methods=["POST"]),
-    Route("/cases/{id}/graph.json", page("cases.see", _graph, quiet=True)),
-    Route("/cases/{id}/graph.graphml", page("cases.see", _graphml)),
-    Route("/cases/{id}/timeline.json", page("cases.see", _timeline, quiet=True)),
+    Route("/cases/{id}/graph.json", page("cases.see", _graph, look="case.graph", part_of="case.view", quiet=True)),
+    Route("/cases/{id}/graph.graphml", page("cases.see", _graphml, look="case.export")),
+    Route(
+        "/cases/{id}/timeline.json",
+        page("cases.see", _timeline, look="case.timeline", part_of="case.view", quiet=True),
+    ),
 ]

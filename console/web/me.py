@@ -62,7 +62,7 @@ def _password(visit: Visit) -> Response:
 
 
 routes = [
-    Route("/me", page("any", _show)),
+    Route("/me", page("any", _show, look="settings.view")),
     Route("/me", page("any", _settings), methods=["POST"]),
     Route("/me/break", page("any", _break), methods=["POST"]),
     Route("/me/password", page("any", _password), methods=["POST"]),

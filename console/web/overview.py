@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from console import overview
+from console.audit import narrowed
 from console.tables import audit
 from console.web.visit import Visit, page
 from console.workers import ask_workers
@@ -49,17 +50,18 @@ def _audit(visit: Visit) -> Response:
             query = query.where(audit.c[name] == value)
     if before.isascii() and before.isdecimal() and len(before) < 16:
         query = query.where(audit.c.seq < int(before))
-    with visit.service.database.writing() as connection:
+    with visit.service.database.reading() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-        visit.service.note(
-            connection, visit.person, "audit.view", **{key: value for key, value in wanted.items() if value}
-        )
+    visit.shows("", **narrowed(wanted, rows != []))
     more = len(rows) > ROWS
     return visit.render("audit.html", rows=rows[:ROWS], wanted=wanted, more=more)
 
 
 routes = [
-    Route("/overview", page("overview.see", _show)),
-    Route("/overview/hours.json", page("overview.see", _hours, quiet=True)),
-    Route("/audit", page("audit.see", _audit)),
+    Route("/overview", page("overview.see", _show, look="overview.view")),
+    Route(
+        "/overview/hours.json",
+        page("overview.see", _hours, look="overview.hours", part_of="overview.view", quiet=True),
+    ),
+    Route("/audit", page("audit.see", _audit, look="audit.view")),
 ]

@@ -14,7 +14,7 @@ from console.caselist import Filters, counts, version_of
 from console.caselist import page as page_of
 from console.tables import flag_hours, users
 from console.views import drop_view, save_view, views_of
-from console.web.visit import Visit, page
+from console.web.visit import SCRIPT, Visit, page
 
 __all__ = ["names_of_users", "routes"]
 
@@ -47,20 +47,15 @@ def _show(visit: Visit) -> Response:
             "in_hand": in_hand(connection, me.id),
             "version": version_of(connection),
         }
+    told = filters.told(visit.query("after"))
+    visit.shows("", **told)
     if filters.q:
-        with visit.service.database.writing() as connection:
-            # what was searched for may be an account's id: the audit keeps its pseudonym
-            visit.service.note(
-                connection,
-                me,
-                "cases.search",
-                f"search:{visit.service.keys.pseudonym_of(filters.q)}",
-                found=len(found.rows),
-            )
+        # what was searched for may be an account's id: the audit keeps its pseudonym
+        sought = f"search:{visit.service.keys.pseudonym_of(filters.q)}"
+        visit.shows(sought, action="cases.search", found=len(found.rows), **told)
         if len(found.rows) == 1 and filters.q.lstrip("#") == str(found.rows[0]["id"]):
             return RedirectResponse(f"/cases/{found.rows[0]['id']}", 303)
-    fragment = visit.request.headers.get("x-fragment") == "rows"
-    return visit.render("queue_rows.html" if fragment else "queue.html", **values)
+    return visit.render("queue_rows.html" if SCRIPT in visit.request.headers else "queue.html", **values)
 
 
 def _version(visit: Visit) -> Response:
@@ -100,7 +95,7 @@ async def _home(_request: Request) -> Response:
 
 routes = [
     Route("/", _home),
-    Route("/queue", page("cases.see", _show)),
+    Route("/queue", page("cases.see", _show, look="queue.view")),
     Route("/queue/version", page("cases.see", _version, quiet=True)),
     Route("/queue/next", page("cases.decide", _next), methods=["POST"]),
     Route("/views", page("cases.see", _save_view), methods=["POST"]),

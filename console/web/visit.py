@@ -1,7 +1,8 @@
 """One request to a page: who it is, what they sent, and how to answer.
 
 `page` turns a plain function of a `Visit` into an endpoint. It sees to what must never be forgotten: a session, the
-right, and for everything that changes something the origin and the session's token (OWASP's synchroniser token).
+right, for everything that changes something the origin and the session's token (OWASP's synchroniser token), and for
+everything that is shown the record of it.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from console.decisions import RefusedError
+from console.looks import Look, record
 from console.people import Person, resume
 from console.service import Service
 from console.tables import bulks, sessions
 from console.web.render import render
 from console.wellness import due_break
 
-__all__ = ["NotFoundError", "Visit", "cookie_name", "local_path", "page", "seen_elsewhere"]
+__all__ = ["SCRIPT", "NotFoundError", "Visit", "cookie_name", "local_path", "page", "seen_elsewhere"]
 
 LARGEST_FORM: Final = 64 * 1024
 FIELDS: Final = 400
 STALE_MS: Final = 60_000
 NOTICE: Final = "kithwatch-notice"
+SCRIPT: Final = "x-fragment"
+"""The header by which a page's script asks for a part of its own page."""
 
 
 class NotFoundError(Exception):
@@ -45,8 +49,8 @@ class Visit(msgspec.Struct, kw_only=True):
     person: Person
     form: FormData
     now: int
-    fresh: bool = True
-    """Whether the person did something; a look-up by the page's script is none."""
+    look: Look | None = None
+    """What the audit will say was seen; None where nothing of the kind is shown."""
 
     def field(self, name: str) -> str:
         """Return a field of the form as text, empty if it is missing."""
@@ -63,6 +67,13 @@ class Visit(msgspec.Struct, kw_only=True):
     def query(self, name: str) -> str:
         """Return a parameter of the address."""
         return self.request.query_params.get(name, "").replace("\0", "")
+
+    def shows(self, object: str, *, action: str = "", **detail: Any) -> None:
+        """Say what is shown, for the audit: no account ids."""
+        if self.look is not None:
+            self.look = msgspec.structs.replace(
+                self.look, action=action or self.look.action, object=object, detail=detail
+            )
 
     def render(self, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page."""
@@ -124,7 +135,9 @@ def seen_elsewhere(request: Request, service: Service) -> bool:
     return origin != own.rstrip("/")
 
 
-def page(right: str, handler: Callable[[Visit], Response], *, quiet: bool = False) -> Callable[[Request], Any]:
+def page(
+    right: str, handler: Callable[[Visit], Response], *, look: str = "", part_of: str = "", quiet: bool = False
+) -> Callable[[Request], Any]:
     """Return an endpoint for people with a right.
 
     Parameters
@@ -133,6 +146,10 @@ def page(right: str, handler: Callable[[Visit], Response], *, quiet: bool = Fals
         What `Person.may` is asked; `any` is enough for everybody who is signed in.
     handler : callable
         Runs in a thread and may block.
+    look : str
+        The record that a look leaves; every GET but those that show nothing of anybody has one.
+    part_of : str
+        For what a page's script fetches: the record that the page itself leaves.
     quiet : bool
         A look-up by the page's script: it neither keeps a session alive nor leads to the sign-in page.
     """
@@ -153,6 +170,7 @@ def page(right: str, handler: Callable[[Visit], Response], *, quiet: bool = Fals
         if value := request.cookies.get(cookie_name(service)):
             with service.database.reading() as connection:
                 found = resume(connection, value, service.rules, now)
+        by_script = quiet or SCRIPT in request.headers
         if found is None:
             if quiet or changing:
                 return JSONResponse({"problem": "not signed in"}, 401) if quiet else RedirectResponse("/sign-in", 303)
@@ -167,16 +185,23 @@ def page(right: str, handler: Callable[[Visit], Response], *, quiet: bool = Fals
         if right != "any" and not person.may(right):
             text = "Your role does not allow this."
             return render(request, "problem.html", 403, title="Not allowed", text=text, me=person)
-        if not quiet and now - seen_at > STALE_MS:
+        if not by_script and now - seen_at > STALE_MS:
             with service.database.writing() as connection:
                 connection.execute(update(sessions).where(sessions.c.id == person.session).values(seen_at=now))
-        visit = Visit(request=request, service=service, person=person, form=form, now=now, fresh=not quiet)
+        visit = Visit(request=request, service=service, person=person, form=form, now=now)
+        if look and not changing:
+            visit.look = Look(action=look, part_of=part_of)
         try:
-            return handler(visit)
+            shown = handler(visit)
         except NotFoundError:
             text = "There is nothing here, or not any longer."
             return visit.render("problem.html", 404, title="Not found", text=text)
         except RefusedError as problem:
             return visit.render("problem.html", 409, title="Not taken", text=str(problem))
+        if visit.look is not None:
+            if SCRIPT in request.headers:  # the rows of a page that is open
+                visit.look.part_of = visit.look.action
+            record(service, person, visit.look)
+        return shown
 
     return endpoint

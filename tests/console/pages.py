@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from console.people import add_user, start_session
+from console.people import add_user, digest, start_session
 from console.service import Service
+from console.tables import sessions
 from console.web.app import make_app
 from console.web.visit import cookie_name
 from tests.console.build import PASSWORD
@@ -44,6 +46,6 @@ def visitor(service: Service, login: str, role: str) -> Visitor:
     with service.database.writing() as connection:
         number = add_user(connection, login, login.capitalize(), role, None, now=service.clock())
         value = start_session(connection, number, service.clock())
+        made.csrf = connection.execute(select(sessions.c.csrf).where(sessions.c.id == digest(value))).scalar_one()
     made.client.cookies.set(cookie_name(service), value)
-    made.csrf = CSRF.findall(made.get("/me").text)[0]
     return made

@@ -81,7 +81,7 @@ def test_a_day_by_api(service: Service, call: Call) -> None:
     assert pack.content.startswith(b"%PDF")
     with service.database.reading() as connection:
         actions = connection.execute(select(audit.c.action).order_by(audit.c.seq)).scalars().all()
-    assert actions[:4] == ["case.view", "case.confirm", "case.undo", "identity.unmask"]
+    assert actions[:5] == ["queue.view", "case.view", "case.confirm", "case.undo", "identity.unmask"]
 
 
 def test_the_next_cases_saved_views_and_colleagues_by_api(service: Service, call: Call) -> None:
