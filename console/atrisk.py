@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from console import audit
 from console.decisions import RefusedError
 from console.keys import Keys
 from console.people import Person
+from console.reached import most_reached
 from console.tables import cases, contacts, identities, protections, users
-from console.words import MINORS, OPEN, OUTCOMES, SIGNS, STEPS, names_of
+from console.words import OPEN, OUTCOMES, SIGNS, STEPS, names_of
 
-__all__ = ["account_at_risk", "flagged", "most_at_risk", "protect", "reached_for", "reaching_for"]
+__all__ = ["account_at_risk", "flagged", "most_at_risk", "protect", "reaching_for"]
 
 SHOWN: Final = 100
 
@@ -41,48 +42,18 @@ def _steps(connection: Connection, accounts: list[str]) -> dict[str, str]:
     return {found.account: found.step for found in connection.execute(taken.order_by(protections.c.id))}
 
 
-def reached_for(connection: Connection, *, limit: int = SHOWN) -> list[dict[str, Any]]:
-    """Return minors whom accounts under review reach for, those reached for by most first.
+def most_at_risk(connection: Connection) -> list[dict[str, Any]]:
+    """Return those whom most accounts under review reach for, with the last step taken and the number of their case.
 
-    Accounts whose age nobody told are listed when at least two reach for them: among the targets of such accounts they
-    may well be minors.
+    Minors; and accounts whose age nobody told, when at least two reach for them: among the targets of such accounts
+    they may well be minors.
     """
-    suspects = func.count().label("suspects")
-    band = contacts.c.age_band
-    # what several cases say of one account may differ: a minor's age goes before any other, and any before none
-    minor = func.max(case((band.in_(MINORS), band), else_=""))
-    known = func.max(case((band != "unknown", band), else_=""))
-    answered = func.max(case((contacts.c.outcomes.op("&")(_bits("accepted", "replied")) > 0, 1), else_=0))
-    query = (
-        select(
-            contacts.c.other.label("account"),
-            suspects,
-            case((minor != "", minor), else_="unknown").label("age_band"),
-            func.max(cases.c.severity).label("severity"),
-            func.max(contacts.c.last_at).label("last_at"),
-            answered.label("answered"),
-        )
-        .join(cases, cases.c.id == contacts.c.case_id)
-        .where(cases.c.role == "actor", cases.c.shadow.is_(False), cases.c.state.in_((*OPEN, "confirmed")))
-        .group_by(contacts.c.other)
-        .having((minor != "") | ((suspects > 1) & (known == "")))
-        .order_by(suspects.desc(), func.max(cases.c.severity).desc(), contacts.c.other)
-        .limit(limit)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def most_at_risk(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what `reached_for` returned, with the last step taken for each and the number of its own case."""
+    rows = most_reached(connection)
     accounts = [row["account"] for row in rows]
     steps = _steps(connection, accounts)
     own = select(cases.c.account, cases.c.id).where(cases.c.role == "target", cases.c.account.in_(accounts))
     numbers = {found.account: found.id for found in connection.execute(own)}
     return [{**row, "step": steps.get(row["account"]), "case": numbers.get(row["account"])} for row in rows]
-
-
-def _bits(*names: str) -> int:
-    return sum(1 << OUTCOMES.index(name) for name in names)
 
 
 def reaching_for(connection: Connection, account: str) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from console.tables import (
     identities,
     outbox,
     protections,
+    reached,
     unmaskings,
 )
 from console.words import CLOSED
@@ -81,7 +82,7 @@ def _erase(connection: Connection, account: str) -> None:
         )
         connection.execute(update(decisions).where(decisions.c.case_id == number).values(note=""))
     connection.execute(delete(contacts).where(contacts.c.other == account))
-    for table in (accounts, protections, unmaskings, identities):
+    for table in (accounts, protections, reached, unmaskings, identities):
         connection.execute(delete(table).where(table.c.account == account))
 
 

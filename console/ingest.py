@@ -135,7 +135,7 @@ class Ingest:
         # an account that is known was written down before: with its case, or when it was first reached for
         rows = [{"account": self.pseudonym(name), "account_id": name} for name in sorted(named)]
         insert_many(connection, upsert(connection, identities).on_conflict_do_nothing(), rows)
-        self._write_flags(connection, list(merged.values()))
+        self._write_flags(connection, list(merged.values()), known)
         self._write_contacts(connection, list(reached.values()))
         _count_hours(connection, hours)
         touched: defaultdict[int, dict[str, Row]] = defaultdict(dict)
@@ -253,11 +253,15 @@ class Ingest:
                     },
                 )
 
-    def _write_flags(self, connection: Connection, rows: list[Row]) -> None:
-        statement = upsert(connection, flags)
-        keep = ("flag_id", "case_id", "raised_at")
-        changed = {column.name: statement.excluded[column.name] for column in flags.c if column.name not in keep}
-        insert_many(connection, statement.on_conflict_do_update(index_elements=["flag_id"], set_=changed), rows)
+    def _write_flags(self, connection: Connection, rows: list[Row], known: dict[str, Row]) -> None:
+        """Write flags down: `shadow` only where it changed, which spares an index of the rest."""
+        turned = [row for row in rows if known.get(row["flag_id"], row)["shadow"] != row["shadow"]]
+        rest = [row for row in rows if known.get(row["flag_id"], row)["shadow"] == row["shadow"]] if turned else rows
+        keep = ("flag_id", "case_id", "detector", "raised_at")
+        for some, kept in ((rest, (*keep, "shadow")), (turned, keep)):
+            statement = upsert(connection, flags)
+            changed = {column.name: statement.excluded[column.name] for column in flags.c if column.name not in kept}
+            insert_many(connection, statement.on_conflict_do_update(index_elements=["flag_id"], set_=changed), some)
 
     def _write_contacts(self, connection: Connection, rows: list[Row]) -> None:
         insert_many(connection, upsert(connection, contacts).on_conflict_do_nothing(), rows)

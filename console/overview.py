@@ -12,10 +12,10 @@ from collections import Counter, defaultdict
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, and_, func, select, union_all
 
 from console.tables import cases, decisions, exposures, flag_hours, flags, offsets, users
-from console.words import OPEN
+from console.words import CLOSED, OPEN
 
 __all__ = ["Precision", "flags_by_hour", "lag", "load", "precision", "queue_health", "shadow_against_live", "wilson"]
 
@@ -23,6 +23,7 @@ HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 HOURS: Final = 14 * 24
 Z: Final = 1.959964
+WAITING: Final = ("open", "escalated")
 
 
 class Precision(msgspec.Struct, frozen=True):
@@ -110,29 +111,29 @@ def shadow_against_live(connection: Connection) -> list[dict[str, Any]]:
     A shadow flag falls on a decided case when live flags brought that account before a reviewer: so shadow and live can
     be compared on the same decisions.
     """
-    known = case((cases.c.state == "confirmed", 1), else_=0), case((cases.c.state == "dismissed", 1), else_=0)
-    query = (
-        select(
-            flags.c.detector,
-            flags.c.shadow,
-            func.count().label("flags"),
-            func.sum(known[0]).label("confirmed"),
-            func.sum(known[1]).label("dismissed"),
-        )
+    h = flag_hours.c
+    raised = select(h.detector, h.shadow, func.sum(h["count"]).label("flags")).group_by(h.detector, h.shadow)
+    decided = (
+        select(flags.c.detector, flags.c.shadow, cases.c.state, func.count().label("n"))
         .join(cases, cases.c.id == flags.c.case_id)
-        .group_by(flags.c.detector, flags.c.shadow)
-        .order_by(flags.c.detector, flags.c.shadow)
+        .where(cases.c.state.in_(("confirmed", "dismissed")))
+        .group_by(flags.c.detector, flags.c.shadow, cases.c.state)
     )
-    return [
-        {**row, "interval": wilson(int(row["confirmed"]), int(row["confirmed"] + row["dismissed"]))}
-        for row in connection.execute(query).mappings()
-    ]
+    found = {(row.detector, row.shadow): int(row.flags) for row in connection.execute(raised)}
+    counted = Counter({(row.detector, row.shadow, row.state): row.n for row in connection.execute(decided)})
+    rows = []
+    for detector, shadow in sorted(found.keys() | {key[:2] for key in counted}):
+        confirmed, dismissed = (counted[detector, shadow, state] for state in ("confirmed", "dismissed"))
+        told = {"flags": found.get((detector, shadow), 0), "confirmed": confirmed, "dismissed": dismissed}
+        interval = wilson(confirmed, confirmed + dismissed)
+        rows.append({"detector": detector, "shadow": shadow, **told, "interval": interval})
+    return rows
 
 
 def queue_health(connection: Connection, now: int) -> dict[str, Any]:
     """Return how the queue stands."""
     live = and_(cases.c.role == "actor", cases.c.shadow.is_(False))
-    waiting = and_(live, cases.c.state.in_(("open", "escalated")))
+    waiting = and_(live, cases.c.state.in_(WAITING))
 
     def count(*where: Any) -> int:
         return int(connection.execute(select(func.count()).select_from(cases).where(*where)).scalar_one())
@@ -140,8 +141,10 @@ def queue_health(connection: Connection, now: int) -> dict[str, Any]:
     total = count(waiting)
     middle = None
     if total:
-        ordered = select(cases.c.opened_at).where(waiting).order_by(cases.c.opened_at)
-        middle = now - connection.execute(ordered.offset(total // 2).limit(1)).scalar_one()
+        # an index holds each state in the order of time, but not both together
+        each = [select(cases.c.opened_at).where(live, cases.c.state == state) for state in WAITING]
+        ordered = union_all(*each).order_by("opened_at").offset(total // 2).limit(1)
+        middle = now - connection.execute(ordered).scalar_one()
     ended = (decisions.c.action.in_(("confirm", "dismiss")), decisions.c.undone_at.is_(None))
     day = (
         connection.execute(
@@ -160,7 +163,7 @@ def queue_health(connection: Connection, now: int) -> dict[str, Any]:
         "median_wait": middle,
         "decided_day": len(day),
         "median_decision": day[len(day) // 2] * 1000 if day else None,
-        "opened_day": count(live, cases.c.opened_at > now - DAY),
+        "opened_day": count(live, cases.c.state.in_((*OPEN, *CLOSED)), cases.c.opened_at > now - DAY),
     }
 
 
@@ -171,7 +174,11 @@ def load(connection: Connection, now: int, points: tuple[int, ...]) -> list[dict
         .where(users.c.role.in_(("reviewer", "lead")), users.c.disabled.is_(False))
         .order_by(users.c.name)
     ).all()
-    held = select(cases.c.assignee, func.count()).where(cases.c.state.in_(OPEN)).group_by(cases.c.assignee)
+    held = (
+        select(cases.c.assignee, func.count())
+        .where(cases.c.assignee.is_not(None), cases.c.state.in_(OPEN))
+        .group_by(cases.c.assignee)
+    )
     has = {row[0]: row[1] for row in connection.execute(held)}
     decided = (
         select(decisions.c.user_id, func.count())

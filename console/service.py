@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -14,12 +14,9 @@ from console.database import Database
 from console.ingest import Ingest
 from console.keys import Keys
 from console.people import Person
-from console.remembered import Remembered
 from console.rules import Rules
 
 __all__ = ["OidcSettings", "Service", "wall_clock"]
-
-T = TypeVar("T")
 
 
 def wall_clock() -> int:
@@ -66,8 +63,6 @@ class Service(msgspec.Struct, kw_only=True):
         Whether webhooks may go to addresses of one's own network.
     workers
         Addresses of the workers' health endpoints.
-    remembered
-        Answers that take long.
     """
 
     database: Database
@@ -81,21 +76,11 @@ class Service(msgspec.Struct, kw_only=True):
     banner: str = ""
     private_webhooks: bool = False
     workers: tuple[str, ...] = ()
-    remembered: Remembered = msgspec.field(default_factory=Remembered)
 
     @property
     def ingest(self) -> Ingest:
         """What takes flags in."""
         return Ingest(self.keys, self.rules)
-
-    def recall(self, question: Callable[[Connection], T]) -> T:
-        """Return what a question finds in the database, or found a while ago if it takes long."""
-
-        def ask() -> T:
-            with self.database.reading() as connection:
-                return question(connection)
-
-        return self.remembered.get(question.__name__, ask)
 
     def note(
         self,

@@ -62,7 +62,7 @@ cases = Table(
     Column("account", Pseudonym, nullable=False),
     Column("role", String(6), nullable=False),
     Column("state", String(9), nullable=False),
-    Column("assignee", ForeignKey("users.id"), index=True),
+    Column("assignee", ForeignKey("users.id")),
     Column("severity", Integer, nullable=False),
     Column("score", Float, nullable=False),
     Column("minors", Integer, nullable=False),
@@ -91,14 +91,15 @@ cases = Table(
     Index("ix_cases_queue", "state", "shadow", "role", "rank", "id"),
     Index("ix_cases_due", "state", "shadow", "role", "due_at", "id"),
     Index("ix_cases_newest", "state", "shadow", "role", "opened_at", "id"),
-    Index("ix_cases_counts", "shadow", "role", "state", "severity", "due_at"),
+    Index("ix_cases_counts", "shadow", "role", "state", "severity", "due_at", "assignee"),
+    Index("ix_cases_assignee", "assignee", "state"),
 )
 
 flags = Table(
     "flags",
     metadata,
     Column("flag_id", String(64), primary_key=True),
-    Column("case_id", ForeignKey("cases.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("case_id", ForeignKey("cases.id", ondelete="CASCADE"), nullable=False),
     Column("type", String(14), nullable=False),
     Column("detector", String(64), nullable=False),
     Column("severity", Integer, nullable=False),
@@ -116,6 +117,7 @@ flags = Table(
     Column("shadow", Boolean, nullable=False),
     Column("records", Integer, nullable=False),
     Column("evidence", Text, nullable=False),
+    Index("ix_flags_case_id", "case_id", "detector", "shadow"),
 )
 
 contacts = Table(
@@ -133,6 +135,31 @@ contacts = Table(
     Column("messages", Integer, nullable=False, default=0),
     Index("ix_contacts_other", "other", "case_id"),
     sqlite_with_rowid=False,
+)
+
+# whom accounts under review reach for (console/reached.py)
+reached = Table(
+    "reached",
+    metadata,
+    Column("account", Pseudonym, primary_key=True),
+    Column("age_band", String(8), nullable=False),
+    Column("suspects", Integer, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("answered", Boolean, nullable=False),
+    Index("ix_reached_order", "suspects", "severity", "account"),
+)
+
+# how far upkeep has come with what it works out a part at a time
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("position", Pseudonym, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("whole_at", BigInteger),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_id", BigInteger, nullable=False),
 )
 
 activity = Table(

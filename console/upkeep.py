@@ -1,4 +1,4 @@
-"""What has to be done by itself: holds that end, erasure, retention, sessions and grants that are over, statistics."""
+"""What has to be done by itself: holds that end, erasure, sums for pages, retention, what is over, statistics."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from console.atrisk import reached_for
 from console.erasure import erase_due, retain
-from console.overview import shadow_against_live
+from console.reached import keep_up
 from console.service import Service
 from console.tables import cases, exposures, sessions, unmaskings
 
@@ -21,9 +20,6 @@ EVERY_SECONDS: Final = 5.0
 RETAIN_MS: Final = 3_600_000
 DAY: Final = 86_400_000
 EXPOSURES_MS: Final = 7 * DAY
-
-SLOW: Final = (reached_for, shadow_against_live)
-"""Questions of pages that take long on a large store."""
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +69,7 @@ class Upkeep(threading.Thread):
                 self.service.note(connection, "system", "case.hold_ended", f"case:{number}")
             erase_due(connection, self.service.keys, now)
         self.service.database.shorten_log()
-        for question in SLOW:  # so that no person is the first to ask when it has come to take long
-            self.service.recall(question)
+        keep_up(self.service.database, now)
         if now - self._retained_at >= RETAIN_MS:
             self._retained_at = now
             self.retain(now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 from sqlalchemy import select
 
 from console import audit, bulk, identities, overview
@@ -26,8 +26,9 @@ from console.api.models import (
     Unmask,
     clean,
 )
-from console.atrisk import account_at_risk, most_at_risk, protect, reached_for
+from console.atrisk import account_at_risk, most_at_risk, protect
 from console.decisions import Choice
+from console.reached import as_of
 from console.tables import audit as records
 from console.words import SEVERITIES
 from console.workers import ask_workers
@@ -43,12 +44,13 @@ PAGE = 100
 @router.get(
     "/accounts-at-risk", response_model=list[AccountAtRisk], tags=["accounts"], openapi_extra=leaves("at_risk.view")
 )
-def list_at_risk(call: Caller = may("cases.see")) -> Any:
-    """Minors whom accounts under review reach for."""
-    found = call.service.recall(reached_for)
+def list_at_risk(response: Response, call: Caller = may("cases.see")) -> Any:
+    """Minors whom accounts under review reach for, as of the time that the header `x-as-of` tells (epoch ms)."""
     with call.service.database.reading() as connection:
-        rows = most_at_risk(connection, found)
-    return [{**row, "severity": SEVERITIES[row["severity"]], "answered": bool(row["answered"])} for row in rows]
+        rows, known = most_at_risk(connection), as_of(connection)
+    if known is not None:
+        response.headers["x-as-of"] = str(known.changes)
+    return [{**row, "severity": SEVERITIES[row["severity"]]} for row in rows]
 
 
 @router.get("/accounts/{account}", response_model=Account, tags=["accounts"], openapi_extra=leaves("account.view"))
@@ -110,7 +112,6 @@ def answer_bulk(number: Number, request: Answer, call: Caller = may("bulk.propos
 @router.get("/overview", response_model=Overview, tags=["overview"], openapi_extra=leaves("overview.view"))
 def read_overview(call: Caller = may("overview.see")) -> Any:
     """The figures of the overview."""
-    shadow = call.service.recall(overview.shadow_against_live)
     with call.service.database.reading() as connection:
         return {
             "queue": overview.queue_health(connection, call.now),
@@ -118,7 +119,7 @@ def read_overview(call: Caller = may("overview.see")) -> Any:
                 msgspec.structs.asdict(one) | {"share": one.share, "interval": one.interval}
                 for one in overview.precision(connection)
             ],
-            "shadow": shadow,
+            "shadow": overview.shadow_against_live(connection),
             "lag": overview.lag(connection),
             "hours": overview.flags_by_hour(connection),
             "load": overview.load(connection, call.now, call.service.rules.wellness.points)

@@ -6,8 +6,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import identities
-from console.atrisk import account_at_risk, flagged, most_at_risk, protect, reached_for
+from console.atrisk import account_at_risk, flagged, most_at_risk, protect
 from console.keys import plain_pseudonym
+from console.reached import as_of
 from console.web.visit import NotFoundError, Visit, page
 from console.words import STEPS
 
@@ -22,10 +23,10 @@ def _account(visit: Visit) -> str:
 
 
 def _list(visit: Visit) -> Response:
-    found = visit.service.recall(reached_for)
     with visit.service.database.reading() as connection:
         own = flagged(connection)
-        return visit.render("at_risk.html", flagged=own, accounts=most_at_risk(connection, found), steps=STEPS)
+        accounts, known = most_at_risk(connection), as_of(connection)
+    return visit.render("at_risk.html", flagged=own, accounts=accounts, as_of=known, steps=STEPS)
 
 
 def _show(visit: Visit) -> Response:

@@ -21,12 +21,11 @@ ROWS = 100
 
 def _show(visit: Visit) -> Response:
     service = visit.service
-    shadow = service.recall(overview.shadow_against_live)
     with service.database.reading() as connection:
         values: dict[str, Any] = {
             "health": overview.queue_health(connection, visit.now),
             "precision": overview.precision(connection),
-            "shadow": shadow,
+            "shadow": overview.shadow_against_live(connection),
             "lag": overview.lag(connection),
             "people": overview.load(connection, visit.now, service.rules.wellness.points)
             if visit.person.may("load.see")

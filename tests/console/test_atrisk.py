@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from console.atrisk import reached_for
+from console.reached import keep_up, most_reached
 from console.service import Service
 from console.tables import contacts
 from tests.console.build import Clock, flag, service_of, take
@@ -70,9 +70,17 @@ def test_only_minors_and_those_of_unknown_age_are_listed(own: Service, rita: Vis
         for account, age in ages.items():
             here = (contacts.c.other == own.keys.pseudonym_of(account)) & (contacts.c.case_id == 1)
             connection.execute(update(contacts).where(here).values(age_band=age))
-    rows = {row["account"]: row["age_band"] for row in own.recall(reached_for)}
+    keep_up(own.database, own.clock())
+    with own.database.reading() as connection:
+        rows = {row["account"]: row["age_band"] for row in most_reached(connection)}
     assert rows == {own.keys.pseudonym_of("kid"): "13_15", own.keys.pseudonym_of("nobody-knows"): "unknown"}
-    assert "13–15" in rita.get("/at-risk").text
+    page = rita.get("/at-risk").text
+    assert "13–15" in page
+    assert "As of" in page
+
+
+def test_before_the_first_round_the_page_says_so(own: Service, rita: Visitor) -> None:
+    assert "for the first time" in rita.get("/at-risk").text
 
 
 def test_a_retracted_flag_leaves_the_list(own: Service, rita: Visitor) -> None:
