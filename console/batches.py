@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from console.decisions import Choice, RefusedError, decide
 from console.keys import Keys
+from console.locks import locking
 from console.people import Person
 from console.tables import cases
 
@@ -45,7 +46,7 @@ def take_next(connection: Connection, keys: Keys, person: Person, count: int, *,
             f"You have as many cases as you want at once ({person.batch}). Decide one, or release it; "
             "the number is under your settings."
         )
-    found = connection.execute(
+    query = (
         select(cases.c.id)
         .where(
             cases.c.state.in_(WORKED_ON if person.may("bulk.approve") else ("open",)),
@@ -56,8 +57,8 @@ def take_next(connection: Connection, keys: Keys, person: Person, count: int, *,
         )
         .order_by(cases.c.rank.desc(), cases.c.id)
         .limit(min(count, room))
-        .with_for_update(skip_locked=True)
     )
+    found = connection.execute(locking(query, skip_locked=True))
     taken = [int(number) for number in found.scalars()]
     for number in taken:
         decide(connection, keys, person, number, Choice(action="take"), now=now)

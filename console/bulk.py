@@ -1,6 +1,7 @@
 """Bulk decisions: one person proposes, another one approves, and each case is decided as if by hand.
 
-Nobody approves their own proposal. A case on which somebody has worked since the proposal is left out.
+Nobody approves their own proposal. A case on which somebody has worked since the proposal, or whose evidence has grown
+so far that it would be opened again, is left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from console import audit
 from console.decisions import Choice, RefusedError, check, decide
 from console.keys import Keys
+from console.locks import lock_cases
 from console.people import Person
 from console.rules import Rules
 from console.tables import bulks, cases, decisions, users
@@ -22,6 +24,13 @@ from console.words import OPEN
 __all__ = ["BULK_ACTIONS", "answer", "listed", "propose"]
 
 BULK_ACTIONS: Final = ("dismiss", "confirm", "hold", "escalate")
+
+
+class Seen(msgspec.Struct, frozen=True, array_like=True):
+    """How a case was when it was proposed: its newest decision; severity, minors and number of flags."""
+
+    decision: int
+    basis: tuple[int, int, int]
 
 
 def propose(
@@ -53,7 +62,9 @@ def propose(
         raise RefusedError("Select cases first.")
     if len(wanted) > rules.bulk_limit:
         raise RefusedError(f"At most {rules.bulk_limit} cases at once.")
-    open_ = set(connection.execute(select(cases.c.id).where(cases.c.id.in_(wanted), cases.c.state.in_(OPEN))).scalars())
+    c = cases.c
+    query = select(c.id, c.severity, c.minors, c.flags).where(c.id.in_(wanted), c.state.in_(OPEN))
+    open_ = {row.id: tuple(row[1:]) for row in connection.execute(query)}
     if closed := [str(number) for number in wanted if number not in open_]:
         raise RefusedError(f"Not open: {', '.join(closed[:10])}. Take these out.")
     seen = connection.execute(
@@ -61,7 +72,8 @@ def propose(
         .where(decisions.c.case_id.in_(wanted))
         .group_by(decisions.c.case_id)
     )
-    latest = dict.fromkeys(map(str, wanted), 0) | {str(case): int(number) for case, number in seen}
+    latest = {int(case): int(number) for case, number in seen}
+    chosen = {str(case): Seen(latest.get(case, 0), open_[case]) for case in wanted}
     made = connection.execute(
         insert(bulks).values(
             proposer=person.id,
@@ -70,7 +82,7 @@ def propose(
             reason=choice.reason,
             policy=choice.policy or "",
             note=choice.note.replace("\0", "").strip(),
-            case_ids=msgspec.json.encode(latest).decode(),
+            case_ids=msgspec.json.encode(chosen).decode(),
             state="proposed",
         )
     )
@@ -138,22 +150,23 @@ def _apply(connection: Connection, keys: Keys, bulk: dict[str, Any], now: int) -
         id=proposer["id"], login=proposer["login"], name=proposer["name"], role=proposer["role"], csrf="", session=""
     )
     done = left = 0
-    chosen = msgspec.json.decode(bulk["case_ids"], type=dict[str, int])
+    chosen = msgspec.json.decode(bulk["case_ids"], type=dict[str, Seen])
     # all at once and in the order of numbers, as flags that come at the same time do: neither then waits for the other
     numbers = [int(case) for case in chosen]
-    connection.execute(select(cases.c.id).where(cases.c.id.in_(numbers)).order_by(cases.c.id).with_for_update()).all()
+    lock_cases(connection, numbers)
     for case, seen in chosen.items():
         choice = Choice(
             action=bulk["action"],
             reason=bulk["reason"],
             policy=bulk["policy"] or None,
             note=bulk["note"],
-            seen=seen,
+            seen=seen.decision,
+            basis=seen.basis,
         )
         try:
             decide(connection, keys, who, int(case), choice, now=now, bulk_id=bulk["id"])
             done += 1
-        except RefusedError:  # somebody was quicker, or it is closed: nothing was written
+        except RefusedError:  # somebody was quicker, there is more now, or it is closed: nothing was written
             left += 1
     return done, left
 

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from console import audit
 from console.announce import announce
+from console.judging import grew
 from console.keys import Keys
+from console.locks import locking
 from console.outbox import post
 from console.people import Person
 from console.rules import Rules
@@ -45,6 +47,8 @@ KEPT: Final = (
     *("opened_at", "due_at", "rank", "reopened_because"),
 )
 """What undoing brings back."""
+LAID_ASIDE: Final = ("confirm", "dismiss", "hold", "need_more")
+"""After these nobody looks at the case for a while."""
 WITH_POLICY: Final = ("confirm", "dismiss")
 
 
@@ -59,6 +63,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ----------
     seen
         The newest decision on the case that the reviewer saw; another since then is a conflict. None: do not check.
+    basis
+        Severity, minors and number of flags that the reviewer saw: what has grown since then is not laid aside unseen.
+        None: do not check.
     to
         Login of who gets the case, for `hand_over`.
     hours
@@ -70,6 +77,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     policy: str | None = None
     note: str = ""
     seen: int | None = None
+    basis: tuple[int, int, int] | None = None
     to: str | None = None
     hours: float = 24.0
 
@@ -177,7 +185,7 @@ def locked(connection: Connection, case_id: int) -> dict[str, Any]:
     RefusedError
         If there is none.
     """
-    row = connection.execute(select(cases).where(cases.c.id == case_id).with_for_update()).mappings().first()
+    row = connection.execute(locking(select(cases).where(cases.c.id == case_id))).mappings().first()
     if row is None:
         raise RefusedError("There is no such case.")
     return dict(row)
@@ -189,6 +197,10 @@ def _allowed(connection: Connection, person: Person, case: dict[str, Any], choic
     newest = connection.execute(select(func.max(decisions.c.id)).where(decisions.c.case_id == case["id"])).scalar()
     if choice.seen is not None and (newest or 0) > choice.seen:
         raise RefusedError("Somebody has worked on this case meanwhile. Look at it again first.")
+    if choice.basis is not None and choice.action in LAID_ASIDE:
+        because = grew(choice.basis, (case["severity"], case["minors"], case["flags"]))
+        if because:
+            raise RefusedError(f"There is more now: {because}. Look at the case again first.")
     other = case["assignee"] not in (None, person.id)
     if other and choice.action != "note" and not bulk and not person.may("cases.assign"):
         raise RefusedError("Somebody else has this case. A lead can hand it over.")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, exists, select, update
 from console import audit
 from console.ingest import upsert
 from console.keys import Keys
+from console.locks import lock_cases
 from console.rules import Retention
 from console.tables import (
     accounts,
@@ -51,8 +52,10 @@ def erase_due(connection: Connection, keys: Keys, now: int) -> int:
     """Erase the accounts that wait for it, but those held; return how many."""
     held = exists().where(cases.c.legal_hold, cases.c.account == erasures.c.account)
     waiting = select(erasures.c.account).where(erasures.c.done_at.is_(None), ~held).limit(AT_ONCE)
+    due = connection.execute(waiting).scalars().all()
+    lock_cases(connection, connection.execute(select(cases.c.id).where(cases.c.account.in_(due))).scalars().all())
     done = 0
-    for account in connection.execute(waiting).scalars().all():
+    for account in due:
         _erase(connection, account)
         connection.execute(delete(erasures).where(erasures.c.account == account))
         audit.append(connection, keys.audit, now=now, actor="system", action="account.erase", object="account")

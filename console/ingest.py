@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from console.bulkwrite import among, insert_many, update_many
 from console.judging import Brief, Known, brief_of, judge, read_briefs, replaced, top_of
 from console.keys import Keys
+from console.locks import locking
 from console.rules import Rules
 from console.tables import cases, contacts, flag_hours, flags, identities
 from console.times import ms
@@ -277,7 +278,7 @@ class Ingest:
             Number of a case to the rows of its flags that are news, by their id.
         """
         # locked in the order of numbers, as whoever else changes several cases does: decisions come at the same time
-        query = _CASE.where(among(connection, cases.c.id, touched)).order_by(cases.c.id).with_for_update()
+        query = locking(_CASE.where(among(connection, cases.c.id, touched)).order_by(cases.c.id))
         before = [Known(*row) for row in connection.execute(query)]
         own = self._briefs(connection, before)
         changed: list[Row] = []

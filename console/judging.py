@@ -14,7 +14,7 @@ from console.priority import fused, rank_of
 from console.rules import Rules
 from console.words import OPEN, SEVERITIES
 
-__all__ = ["Brief", "Known", "brief_of", "judge", "read_briefs", "replaced", "top_of", "write_briefs"]
+__all__ = ["Brief", "Known", "brief_of", "grew", "judge", "read_briefs", "replaced", "top_of", "write_briefs"]
 
 GROWN: Final = 5
 """A decided case is opened again when the minors reached doubled, and are at least so many."""
@@ -168,13 +168,28 @@ def _grown(case: Known, severity: int, minors: int, flags: int, *, stands: bool)
         return f"severity rose to {SEVERITIES[severity]}" if severity > case.severity else None
     if case.state not in ("confirmed", "dismissed"):
         return None
-    decided = case.decided_severity or 0
-    if severity > decided:
-        return f"severity rose from {SEVERITIES[decided]} to {SEVERITIES[severity]}"
-    before = case.decided_minors or 0
-    if minors >= max(2 * before, GROWN) and minors > before:
-        return f"minors reached rose from {before} to {minors}"
-    if flags > case.flags and severity >= 1:
+    return grew((case.decided_severity or 0, case.decided_minors or 0, case.flags), (severity, minors, flags))
+
+
+def grew(before: tuple[int, int, int], now: tuple[int, int, int]) -> str | None:
+    """Return how the evidence grew so far that it has to be looked at again; None if it did not.
+
+    Parameters
+    ----------
+    before, now : tuple of int
+        Severity, minors reached, number of flags.
+
+    Examples
+    --------
+    >>> grew((1, 6, 2), (1, 11, 2)), grew((1, 6, 2), (1, 12, 2))
+    (None, 'minors reached rose from 6 to 12')
+    """
+    severity, minors, flags = now
+    if severity > before[0]:
+        return f"severity rose from {SEVERITIES[before[0]]} to {SEVERITIES[severity]}"
+    if minors >= max(2 * before[1], GROWN) and minors > before[1]:
+        return f"minors reached rose from {before[1]} to {minors}"
+    if flags > before[2] and severity >= 1:
         return "a new episode was flagged"
     return None
 

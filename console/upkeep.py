@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from console.erasure import erase_due, retain
+from console.locks import locking
 from console.reached import keep_up
 from console.service import Service
 from console.tables import cases, exposures, sessions, unmaskings
@@ -59,14 +60,15 @@ class Upkeep(threading.Thread):
         """Do what is due."""
         now = self.service.clock()
         with self.service.database.writing() as connection:
-            ended = select(cases.c.id).where(cases.c.state == "held", cases.c.held_until <= now)
-            for number in connection.execute(ended).scalars().all():
+            ended = select(cases.c.id).where(cases.c.state == "held", cases.c.held_until <= now).order_by(cases.c.id)
+            for number in connection.execute(locking(ended)).scalars().all():
                 connection.execute(
                     update(cases)
                     .where(cases.c.id == number)
                     .values(state="open", held_until=None, reopened_because="the hold has ended", changed_at=now)
                 )
                 self.service.note(connection, "system", "case.hold_ended", f"case:{number}")
+        with self.service.database.writing() as connection:
             erase_due(connection, self.service.keys, now)
         self.service.database.shorten_log()
         keep_up(self.service.database, now)

@@ -115,7 +115,10 @@ def read_case(number: Number, call: Caller = See) -> Any:
 @router.post("/cases/{number}/decisions", response_model=CaseSummary, status_code=201)
 def decide_case(number: Number, choice: Decision, call: Caller = Decide) -> Any:
     """Take a decision; the case as it is then."""
-    chosen = msgspec.convert(choice.model_dump(), decisions.Choice)
+    given = choice.model_dump()
+    if choice.basis is not None:
+        given["basis"] = (SEVERITIES.index(choice.basis.severity), choice.basis.minors, choice.basis.flags)
+    chosen = msgspec.convert(given, decisions.Choice)
     with call.service.database.writing() as connection:
         decisions.decide(connection, call.service.keys, call.person, number, chosen, now=call.now)
         return summary(decisions.locked(connection, number), call.now)

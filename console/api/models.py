@@ -163,14 +163,27 @@ class CaseDetail(CaseSummary):
     similar: list[dict[str, Any]]
 
 
+class Basis(Given):
+    """The evidence as it was when somebody looked, from the case."""
+
+    severity: Severity
+    minors: Annotated[int, Field(ge=0, le=MOST)]
+    flags: Annotated[int, Field(ge=0, le=MOST)]
+
+
 class Decision(Given):
-    """A decision to take."""
+    """A decision to take.
+
+    `seen` is the newest decision on the case that was seen, `basis` the evidence: what somebody has done since then, or
+    evidence that has grown so far that the case would be opened again, is a conflict.
+    """
 
     action: Action
     reason: Annotated[str, StringConstraints(max_length=40)] | None = None
     policy: Policy | None = None
     note: Text = ""
     seen: Annotated[int, Field(ge=0, le=MOST)] | None = None
+    basis: Basis | None = None
     to: Annotated[str, StringConstraints(max_length=120)] | None = None
     hours: Annotated[float, Field(ge=1, le=2160, allow_inf_nan=False)] = 24.0
 

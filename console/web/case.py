@@ -77,6 +77,7 @@ def _decide(visit: Visit) -> Response:
             policy=visit.field("policy") or None,
             note=visit.field("note"),
             seen=int(visit.field("seen") or 0),
+            basis=_basis(visit.field("basis")),
             to=visit.field("to") or None,
             hours=float(visit.field("hours") or 24),
         )
@@ -100,6 +101,11 @@ def _decide(visit: Visit) -> Response:
     if done:
         said += " That was the last of your cases: a good moment for a break."
     return visit.go(f"/cases/{case_id}", said)
+
+
+def _basis(text: str) -> tuple[int, int, int] | None:
+    """Return what of the evidence the page showed: severity, minors, number of flags."""
+    return msgspec.convert(text.split("."), tuple[int, int, int], strict=False) if text else None
 
 
 def _undo(visit: Visit) -> Response:
