@@ -323,6 +323,11 @@ def test_no_page_keeps_anybody_out(console: Running, browser: Any, dark: bool) -
     desk.sign_in("leo", PASSWORD)
     rows(desk).nth(29).wait_for()
     account = console.service.keys.pseudonym_of("t1")
+    desk.go("/queue?severity=2")
+    desk.page.get_by_text("Save this view").click()
+    desk.page.fill(".save-view input[name=name]", "Ours")
+    desk.page.get_by_role("button", name="Save").click()
+    desk.page.get_by_text("Saved as").wait_for()
     for path in [*PAGES, f"/cases/{number_of(console, 't1')}"]:
         desk.go(path.format(account=account))
         if path == "/cases/1":
@@ -331,10 +336,17 @@ def test_no_page_keeps_anybody_out(console: Running, browser: Any, dark: bool) -
                 summary.click()
         assert desk.axe() == [], path
     desk.page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/queue", "/cases/1"):
+    for path in ("/queue?severity=1", "/cases/1", "/at-risk", "/overview"):
         desk.go(path)
         assert desk.axe() == [], path
         assert desk.page.evaluate("document.documentElement.scrollWidth") <= 400, "fits a phone"
+    desk.go("/queue?severity=1")
+    assert rows(desk).first.bounding_box()["y"] < 600, "cases come before filters"
+    assert not desk.page.locator("#filters").is_visible()
+    desk.page.get_by_text("Filters and order").click()
+    desk.page.select_option("#filters select[name=severity]", "3")
+    desk.page.wait_for_url("**severity=3**")
+    assert desk.axe() == []
     desk.close()
     admin = Desk(browser, console.url, dark=dark)
     admin.sign_in("ada", PASSWORD)
