@@ -125,7 +125,14 @@ async function drawGraph(box) {
   cy.on("dbltap", "node[kind = 'similar']", (event) => { location.href = `/cases/${event.target.data("case")}`; });
   document.addEventListener("theme", () => cy.style(style()));
   document.getElementById("graph-fit").addEventListener("click", fit);
-  document.getElementById("graph-png").addEventListener("click", () => {
+  document.getElementById("graph-png").addEventListener("click", async () => {
+    // what leaves the console is on the record first
+    const path = `/cases/${document.querySelector(".case").dataset.case}/graph.png`;
+    const noted = await fetch(path, { method: "POST", headers: { "x-csrf-token": document.body.dataset.csrf } });
+    if (noted.status !== 204) {
+      tip.textContent = "The picture was not saved, as this could not be recorded. Reload the page and try again.";
+      return;
+    }
     const link = document.createElement("a");
     link.href = cy.png({ full: true, scale: 2, bg: dark() ? "#12161c" : "#ffffff" });
     link.download = `case-${document.querySelector(".case").dataset.case}.png`;

@@ -150,6 +150,14 @@ def _graphml(visit: Visit) -> Response:
     return Response(graphml(graph), media_type=GRAPHML, headers=headers)
 
 
+def _exported(visit: Visit) -> Response:
+    """Note that the page's script is about to save its picture."""
+    with visit.service.database.writing() as connection:
+        file = _load(visit, connection)
+        visit.service.note(connection, visit.person, "case.export", f"case:{file.case['id']}", format="png")
+    return Response(status_code=204)
+
+
 def _timeline(visit: Visit) -> Response:
     with visit.service.database.reading() as connection:
         file = _load(visit, connection)
@@ -163,6 +171,7 @@ routes = [
     Route("/cases/{id}/undo", page("cases.decide", _undo), methods=["POST"]),
     Route("/unmask", page("identities.unmask", _unmask), methods=["POST"]),
     Route("/cases/{id}/graph.json", page("cases.see", _graph, look="case.graph", part_of="case.view", quiet=True)),
+    Route("/cases/{id}/graph.png", page("cases.see", _exported), methods=["POST"]),
     Route("/cases/{id}/graph.graphml", page("cases.see", _graphml, look="case.export")),
     Route(
         "/cases/{id}/timeline.json",

@@ -12,6 +12,7 @@ from typing import Any
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from httpx import HTTPError
+from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,11 +21,12 @@ from starlette.routing import Route
 from console.people import SignInError, from_subject
 from console.rights import ROLES
 from console.service import OidcSettings, Service
+from console.tables import users
 from console.web.render import render
 from console.web.signin import begin_session
 from console.web.visit import local_path
 
-__all__ = ["client_of", "role_of", "routes"]
+__all__ = ["client_of", "entered", "role_of", "routes"]
 
 STRONGEST = ("admin", "lead", "reviewer", "viewer")
 log = logging.getLogger(__name__)
@@ -57,6 +59,22 @@ def role_of(settings: OidcSettings, claims: dict[str, Any]) -> str | None:
     held = [groups] if isinstance(groups, str) else [str(group) for group in groups]
     given = {settings.roles[group] for group in held if group in settings.roles}
     return next((role for role in STRONGEST if role in given and role in ROLES), "none")
+
+
+def entered(service: Service, subject: str, login: str, name: str, role: str | None) -> int | SignInError:
+    """Return the user of a subject; record what the provider changed of their rights, or that they were refused."""
+    with service.database.writing() as connection:
+        query = select(users.c.role).where(users.c.subject == subject)
+        before = connection.execute(query).scalar()
+        found = from_subject(connection, subject, login, name, role, now=service.clock())
+        if isinstance(found, SignInError):
+            service.note(connection, "system", "session.refused", how="provider")
+            return found
+        held = connection.execute(query).scalar_one()
+        if held != before:
+            action = "user.add" if before is None else "user.change"
+            service.note(connection, "system", action, f"user:{found}", role=held, before=before, how="provider")
+        return found
 
 
 def _refuse(request: Request, text: str, status: int = 401) -> Response:
@@ -100,10 +118,7 @@ async def _done(request: Request) -> Response:
         role = role_of(settings, claims)
         login = str(claims.get("preferred_username") or claims.get("email") or claims["sub"])[:120]
         name = str(claims.get("name") or login)[:120]
-        with service.database.writing() as connection:
-            found = from_subject(
-                connection, f"{settings.issuer} {claims['sub']}"[:400], login, name, role, now=service.clock()
-            )
+        found = entered(service, f"{settings.issuer} {claims['sub']}"[:400], login, name, role)
         if isinstance(found, SignInError):
             return _refuse(request, str(found), 403)
         return begin_session(service, RedirectResponse(target, 303), found, "oidc")

@@ -172,8 +172,10 @@ def page(
                 found = resume(connection, value, service.rules, now)
         by_script = quiet or SCRIPT in request.headers
         if found is None:
-            if quiet or changing:
-                return JSONResponse({"problem": "not signed in"}, 401) if quiet else RedirectResponse("/sign-in", 303)
+            if by_script or changing:
+                if by_script:
+                    return JSONResponse({"problem": "not signed in"}, 401)
+                return RedirectResponse("/sign-in", 303)
             target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?next={quote(target, safe='')}", 303)
         person, seen_at = found

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from console.bulk import answer, propose
 from console.caselist import Filters, page
 from console.decisions import Choice, RefusedError, decide
 from console.overview import flags_by_hour, precision, queue_health, shadow_against_live, wilson
+from console.people import SignInError
 from console.service import Service
 from console.tables import audit, cases, tokens, users
+from console.web.oidc import entered
 from console.wellness import due_break
 from tests.console.build import HOUR, PASSWORD, Clock, flag, person, service_of, take
 from tests.console.pages import Visitor, visitor
@@ -231,6 +234,31 @@ def test_every_change_of_rights_is_on_the_record(own: Service, ada: Visitor) -> 
         rows = connection.execute(select(audit).where(audit.c.actor == "ada").order_by(audit.c.seq)).all()
     assert [row.action for row in rows] == ["user.add", "user.change"]
     assert '"role":"lead"' in rows[1].detail
+
+
+def test_what_a_provider_changes_of_rights_is_on_the_record(own: Service) -> None:
+    for role in (None, None, "reviewer", "reviewer", None, "lead"):
+        assert isinstance(entered(own, "issuer nina", "nina", "Nina", role), int)
+    with own.database.writing() as connection:
+        connection.execute(update(users).where(users.c.subject == "issuer nina").values(disabled=True))
+    assert isinstance(entered(own, "issuer nina", "nina", "Nina", "admin"), SignInError)
+    with own.database.reading() as connection:
+        rows = connection.execute(select(audit).where(audit.c.detail.contains("provider")).order_by(audit.c.seq)).all()
+        held = connection.execute(select(users.c.role).where(users.c.subject == "issuer nina")).scalar_one()
+    told = [(row.action, msgspec.json.decode(row.detail).get("role")) for row in rows]
+    assert told[:3] == [("user.add", "none"), ("user.change", "reviewer"), ("user.change", "lead")]
+    assert told[3:] == [("session.refused", None)]
+    assert held == "lead"
+
+
+def test_a_picture_that_is_saved_is_on_the_record(own: Service) -> None:
+    rita = visitor(own, "rita", "reviewer")
+    assert rita.post("/cases/1/graph.png").status_code == 204
+    assert rita.post("/cases/77/graph.png").status_code == 404
+    assert rita.post("/cases/1/graph.png", csrf="forged").status_code == 403
+    with own.database.reading() as connection:
+        rows = connection.execute(select(audit).where(audit.c.actor == "rita")).all()
+    assert [(row.action, row.object, row.detail) for row in rows] == [("case.export", "case:1", '{"format":"png"}')]
 
 
 def test_a_case_says_why_in_one_sentence_and_how_it_was_weighed_below(own: Service) -> None:

@@ -204,7 +204,7 @@ def test_rows_that_a_script_fetches_do_not_keep_a_session_alive(own: Service, cl
     for _ in range(8):
         clock.move(10)
         answer = rita.get("/queue", headers={"x-fragment": "rows"})
-    assert answer.status_code == 303
+    assert answer.status_code == 401
 
 
 def test_what_was_typed_into_filters_is_not_kept(own: Service) -> None:
