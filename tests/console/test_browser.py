@@ -86,6 +86,12 @@ def rows(desk: Desk) -> Any:
     return desk.page.locator("#rows tr[data-case]")
 
 
+def press(page: Any, key: str) -> None:
+    """Press a key once the page's scripts have run: its words can be read before."""
+    page.wait_for_load_state("load")
+    page.keyboard.press(key)
+
+
 def known(running_: Running, account: str) -> bool:
     with running_.service.database.reading() as connection:
         pseudonym = running_.service.keys.pseudonym_of(account)
@@ -119,9 +125,9 @@ def test_a_reviewers_day(console: Running, browser: Any) -> None:
 
     # keyboard first: down, down, up, open
     for key in ("j", "j", "k", "Enter"):
-        page.keyboard.press(key)
+        press(page, key)
     page.wait_for_url("**/cases/*")
-    page.keyboard.press("q")
+    press(page, "q")
     page.wait_for_url("**/queue")
 
     # filters and a saved view
@@ -176,13 +182,13 @@ def test_a_reviewers_day(console: Running, browser: Any) -> None:
     assert b"<graphml" in Path(download.value.path()).read_bytes()
 
     # decides by keyboard; the reason is asked for
-    page.keyboard.press("t")
+    press(page, "t")
     page.get_by_text("The case is yours.").wait_for()
-    page.keyboard.press("d")
+    press(page, "d")
     page.get_by_role("button", name="Record").click()
     page.get_by_text("Choose a reason.").wait_for()
     page.go_back()
-    page.keyboard.press("d")
+    press(page, "d")
     page.select_option("#choose select[name=reason]", "dismiss:known_role")
     page.select_option("#choose select[name=policy]", "none")
     page.fill("#choose textarea", "A youth coach, as the profile says.")
@@ -190,9 +196,9 @@ def test_a_reviewers_day(console: Running, browser: Any) -> None:
     page.get_by_text("Dismissed.").wait_for()
 
     # thinks again within ten minutes
-    page.keyboard.press("z")
+    press(page, "z")
     page.get_by_text("Taken back.").wait_for()
-    page.keyboard.press("c")
+    press(page, "c")
     page.select_option("#choose select[name=reason]", "confirm:minors_sought")
     page.select_option("#choose select[name=policy]", "child_safety.grooming")
     page.get_by_role("button", name="Record").click()
@@ -200,7 +206,7 @@ def test_a_reviewers_day(console: Running, browser: Any) -> None:
 
     # what was said in a note can be found
     page.fill("#find", "youth coach")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.wait_for_url("**q=youth**")
     assert rows(rita).count() == 1
 
