@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.jit import njit
-from graph.state import FIRST, LINKED, MINOR, NIL, STRANGER, grown
+from graph.state import FIRST, LINKED, MINOR, NIL, STRANGER, WITHDRAWN, grown
 
 __all__ = ["SUM", "Cusum"]
 
@@ -89,6 +89,18 @@ def follow(
                 free[0] = slot
                 slots[r.account] = NIL
                 continue
+        elif r.what == WITHDRAWN and slot != NIL and not skip[i] and r.flags & STRANGER:
+            s = sums[slot]  # what was to be expected in the meantime stays: it is little, and in the account's favour
+            s.strangers -= min(s.strangers, 1)
+            if r.flags & MINOR:
+                s.minors -= min(s.minors, 1)
+                s.linked -= min(s.linked, 1) if r.flags & LINKED else 0
+                s.value -= log_odds * (0.5 if r.flags & LINKED else 1.0)
+                if s.value <= 0.0:
+                    s.account = free[0]
+                    free[0] = slot
+                    slots[r.account] = NIL
+                    continue
         if slot != NIL:
             out[i] = sums[slot]
 

@@ -26,6 +26,7 @@ from detectors.minor_targeting import MinorTargeting
 from detectors.policy import SEVERITIES, Policy
 from detectors.rejected_outreach import RejectedOutreach
 from detectors.reported_by_minors import ReportedByMinors
+from detectors.retraction import retract, taken_back
 from detectors.reviews import review
 from detectors.rules import PREFIX, Rules
 from detectors.scattered_targets import ScatteredTargets
@@ -35,7 +36,7 @@ from detectors.victim_exposure import Exposure
 from graph.batch import EventBatch, EventKind
 from graph.message import Reviews
 from graph.shard import Rows, Shard, Tick
-from graph.state import CONTACT, DAY, EXPOSED, WINDOWS, Var
+from graph.state import CONTACT, DAY, EXPOSED, FIRST, WINDOWS, WITHDRAWN, Var
 from graph.views import evidence
 
 __all__ = ["ALL_DETECTORS", "Engine"]
@@ -125,12 +126,25 @@ class Engine:
             found = [(int(place[f[0]]), *f[1:]) for f in self._accused(accused, judged)]
             found = sorted([*found, *self._exposed(table, at_risk)], key=_position)
         else:
+            place, accused = np.arange(len(table)), table
             judged = self.judge.judge(table)
             found = self._accused(table, judged)
         if self.policy.suppress:
             found = [f for f in found if not self._rests(Finding._make(f))]
+        undone = taken_back(accused).tolist()
+        ruled: set[tuple[int, str]] = set()
+        if undone:  # such rows raise nothing, and what they take back has its place among what others raise
+            silent = set(undone)
+            ruled = {(f[8], f[2]) for f in found if f[8] in silent}
+            found = [f for f in found if f[8] not in silent]
+            found = sorted([*found, *((int(place[i]), None, i) for i in undone)], key=_position)
         note = self.ledger.note
         for each in found:  # plain tuples: hardly one in ten is news
+            if each[1] is None:
+                yield from retract(
+                    *(accused, judged, each[2], self.shard, self.ledger, self._names, ruled, self.version)
+                )
+                continue
             news = note(*each[1:8])
             if news is not None:
                 f = Finding._make(each)
@@ -148,6 +162,10 @@ class Engine:
             return found
         # erased accounts have no contact, and so break no rule
         ruled = []
+        back = table["what"] == WITHDRAWN
+        if back.any():  # asked as if the request were sent once more
+            table = table.copy()
+            table["what"][back] = FIRST
         for row, detector, level, shadow in self.rules.find(table, judged):
             group = int(judged.cohort[row]) // 4
             line = self.judge.experience.needed(group, float(self.judge.lines[level]))

@@ -203,6 +203,13 @@ class Ledger:
         episode.raised_at, episode.level, episode.score, episode.nats = time, level, score, nats
         return News("flag.raised", episode.started, time, level, score, episode.shadow)
 
+    def retract(self, account: int, detector: str, since: int) -> Episode | None:
+        """End an episode whose flag was raised at or after `since`; return it, or None if there is none."""
+        episode = self.open.get((account, detector))
+        if episode is None or episode.raised_at < max(since, 0):
+            return None
+        return self.open.pop((account, detector))
+
     # what reviewers decide
 
     def _is_new(self, dismissal: Dismissal, time: int, level: int, nats: float) -> bool:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from detectors.policy import BaselinePolicy
 from graph.jit import njit
-from graph.state import DAY, grown
+from graph.state import DAY, WITHDRAWN, grown
 
 __all__ = ["GROUPS", "Experience", "weaken"]
 
@@ -59,6 +59,8 @@ def weaken(nats: float, share: float, at: float, scale: float) -> Any:
 def keep_peaks(rows: Any, group: Any, raw: Any, peaks: Any, groups: Any) -> None:
     """Raise each account's highest raw evidence of the day."""
     for i in range(len(rows)):
+        if rows[i].what >= WITHDRAWN:
+            continue  # nobody did anything
         account = rows[i].account
         groups[account] = group[i]
         if raw[i] > peaks[account]:

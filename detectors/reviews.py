@@ -23,12 +23,20 @@ from detectors.victim_exposure import NAME as EXPOSURE
 from graph.batch import NO_TIME
 from graph.shard import Shard
 
-__all__ = ["DISMISSED", "STANDS", "UNDONE", "review"]
+__all__ = ["DISMISSED", "STANDS", "UNDONE", "record_of", "review"]
 
 DISMISSED: Final = 1
 STANDS: Final = 2
 """Another decision than a dismissal."""
 UNDONE: Final = 3
+_DISMISSED: Final = (
+    "Retracted: a reviewer dismissed it.",
+    "Would stand if it had not been dismissed.",
+)
+_BACK: Final = (
+    "Stands again: a reviewer took the dismissal back; the evidence is that of the record before it.",
+    "Would be retracted if it were dismissed.",
+)
 
 
 def review(
@@ -60,12 +68,12 @@ def review(
             if row["what"] == DISMISSED:
                 episode = _of(ledger, account, account_id, name, wanted)
                 if episode and ledger.dismiss(account, name, int(row["decision"]), at, int(row["severity"])):
-                    yield _record("flag.retracted", account_id, name, episode, at, version)
+                    yield record_of("flag.retracted", account_id, name, episode, at, version, _DISMISSED)
             else:
                 by = int(row["decision"]) if row["what"] == UNDONE else None
                 back = ledger.reinstate(account, name, by)
                 if back is not None:
-                    yield _record("flag.updated", account_id, name, back, at, version)
+                    yield record_of("flag.updated", account_id, name, back, at, version, _BACK)
 
 
 def _of(ledger: Ledger, account: int, account_id: str, name: str, wanted: str) -> Episode | None:
@@ -74,9 +82,10 @@ def _of(ledger: Ledger, account: int, account_id: str, name: str, wanted: str) -
     return episode if episode and flag_id(account_id, name, episode.started) == wanted else None
 
 
-def _record(kind: str, account_id: str, name: str, episode: Episode, at: int, version: str) -> FlagRecord:
+def record_of(
+    kind: str, account_id: str, name: str, episode: Episode, at: int, version: str, said: tuple[str, str]
+) -> FlagRecord:
     """Return a flag that says what became of an episode; its evidence is in the record before."""
-    taken_back = kind == "flag.retracted"
     return FlagRecord(
         type=kind,
         flag_id=flag_id(account_id, name, episode.started),
@@ -93,14 +102,8 @@ def _record(kind: str, account_id: str, name: str, episode: Episode, at: int, ve
         baseline={},
         targets=[],
         event_ids=[],
-        explanation=(
-            "Retracted: a reviewer dismissed it."
-            if taken_back
-            else "Stands again: a reviewer took the dismissal back; the evidence is that of the record before it."
-        ),
-        counterfactual=(
-            "Would stand if it had not been dismissed." if taken_back else "Would be retracted if it were dismissed."
-        ),
+        explanation=said[0],
+        counterfactual=said[1],
         policy_version=version,
         shadow=episode.shadow,
         ingested_at=NO_TIME,

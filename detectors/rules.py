@@ -63,8 +63,9 @@ class _Rule:
         kinds = vocabulary(tuple(n.removeprefix(LISTED) for n in expression.names if n.startswith(LISTED)))
         types = [(name, np.float64 if kinds[name] == "number" else bool) for name in expression.names]
         try:
-            self.run = numexpr.NumExpr(expression.compiled, types)
-        except ZeroDivisionError:  # what is of numbers alone is computed at once
+            with np.errstate(divide="raise", invalid="raise"):
+                self.run = numexpr.NumExpr(expression.compiled, types)
+        except (ZeroDivisionError, FloatingPointError):  # what is of numbers alone is computed at once
             raise ExpressionError("divides by zero") from None
 
 

@@ -32,12 +32,13 @@ from graph.state import (
     LONE,
     MINOR,
     NIL,
+    OUTCOME,
     PENDING,
     REPLIED,
     REPORTED,
-    SIGNED,
     SILENCE,
     STRANGER,
+    WITHDRAWN,
     grown,
 )
 
@@ -90,6 +91,8 @@ DEPTH: Final = 3
 """Kinds of signs in one pair from which on it has gone deep."""
 AHEAD: Final = 8
 """Rows between asking for memory and using it."""
+DUST: Final = 1e-4
+"""What is left of a contact that was uncounted, by rounding, at most."""
 GAP_TOP: Final = 20.0
 """Years between two accounts beyond which a gap does not count for more."""
 
@@ -131,37 +134,47 @@ def count_blocked(v: Any, r: Any) -> Any:
 
 
 @njit
-def count_first(v: Any, r: Any) -> Any:
-    """Count a first contact, and what has come of it already: a contact can be heard of later than its answer."""
-    v[Sum.FIRST] += 1.0
+def count_first(v: Any, r: Any, one: float) -> Any:
+    """Count a first contact, as `one`, and what has come of it already: it can be heard of later than its answer."""
+    v[Sum.FIRST] += one
     if is_child(r):
-        v[Sum.FIRST_MINORS] += 1.0
+        v[Sum.FIRST_MINORS] += one
     if r.flags & (ACCEPTED | REPLIED):
-        v[welcome_column(r)] += 1.0
+        v[welcome_column(r)] += one
     elif r.flags & (DECLINED | IGNORED | BLOCKED | REPORTED):
-        v[welcome_column(r) + 1] += 1.0
+        v[welcome_column(r) + 1] += one
     if r.flags & (BLOCKED | REPORTED):
         count_blocked(v, r)
     if not r.flags & STRANGER:
         if r.target_age:
-            v[Sum.KNOWN] += 1.0
+            v[Sum.KNOWN] += one
             if is_child(r):
-                v[Sum.KNOWN_MINORS] += 1.0
+                v[Sum.KNOWN_MINORS] += one
         return
-    v[Sum.STRANGERS] += 1.0
+    v[Sum.STRANGERS] += one
     if r.flags & LINKED:
-        v[Sum.LINKED] += 1.0
+        v[Sum.LINKED] += one
     if r.flags & MINOR:
-        v[Sum.MINORS] += 1.0
+        v[Sum.MINORS] += one
     if r.suspects:
-        v[Sum.SUSPECTS] += 1.0
+        v[Sum.SUSPECTS] += one
     if r.target_age:
-        v[Sum.AGED] += 1.0
+        v[Sum.AGED] += one
         gap = (YEARS[r.age] if r.age else YEARS[5]) - YEARS[r.target_age]
         if gap >= PEER_GAP:
-            v[Sum.GAP] += min(gap, GAP_TOP) / GAP_TOP
+            v[Sum.GAP] += one * min(gap, GAP_TOP) / GAP_TOP
         if abs(gap) >= PEER_GAP:
-            v[Sum.FAR] += 1.0
+            v[Sum.FAR] += one
+
+
+@njit
+def take_back(v: Any, r: Any, now: int, memory: float) -> Any:
+    """Uncount a request that was withdrawn, as far as it has not faded by `now`, to which the sums have moved."""
+    age = now - np.int64(r.time) + 1000 * np.int64(r.waited)  # ms, but for less than a second
+    count_first(v, r, -math.exp(-age / memory) if age > 0 else -1.0)
+    for j in range(Sum.SIZE):
+        if v[j] < DUST:
+            v[j] = 0.0
 
 
 @njit
@@ -246,8 +259,10 @@ def follow(
                 v[j] *= kept
             last[slot] = r.time
         if r.what == FIRST:
-            count_first(v, r)
-        elif r.what != SIGNED:
+            count_first(v, r, 1.0)
+        elif r.what == WITHDRAWN:
+            take_back(v, r, last[slot], memory)
+        elif r.what == OUTCOME or r.what == SILENCE:
             count_outcome(v, r, last[slot], answer_s, memory)
         if r.new_signs:
             count_signs(v, r)

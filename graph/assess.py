@@ -19,7 +19,7 @@ from graph.friends import shift_triangles
 from graph.jit import njit
 from graph.local import DONE, FLUSH, TICK
 from graph.pairs import find_pair
-from graph.rows import ROOM, write_row
+from graph.rows import ROOM, write_row, write_withdrawn
 from graph.state import ACCEPTED, FIRST, NIL, PENDING, Var
 
 __all__ = ["assess_rows"]
@@ -59,7 +59,8 @@ def assess_rows(s: Any, replies: Any, text: Any, hashes: Any, start: int, out: A
         if reply.kind == REQUEST_CANCELLED:
             b = find_account(s, reply.target)
             if b != NIL:
-                cancel_contact(s, a, b, time)
+                p, flags = cancel_contact(s, a, b, time)
+                n = write_withdrawn(s, out, n, a, p, flags, time, i, reply.kind, reply.ingested_at)
             continue
         b = find_account(s, reply.target)
         if b == NIL:

@@ -53,6 +53,7 @@ from graph.state import (
     LONE,
     MOST_MESSAGES,
     NIL,
+    PENDING,
     SIGN_BITS,
     Var,
 )
@@ -358,9 +359,19 @@ def is_withdrawal(s: Any, p: int, time: int) -> Any:
 
 @njit
 def cancel_contact(s: Any, actor: int, target: int, time: int) -> Any:
-    """Note that the actor took a request back."""
+    """Note that the actor took a request back.
+
+    Returns
+    -------
+    p : int
+        The contact, if it is as if it had never been and a row has told of it; or NIL.
+    flags : int
+        What they were.
+    """
     p = find_pair(s, actor, target)
+    flags: Any = 0
     if is_withdrawal(s, p, time):
+        flags = np.int64(s.pairs[p].flags)
         add_targets(s, p, -1)
         for bit in range(COUNTED_BITS):
             uncount_bit(s, p, bit)
@@ -370,6 +381,7 @@ def cancel_contact(s: Any, actor: int, target: int, time: int) -> Any:
         s.pairs[p].flags |= CANCELLED
         if time < s.pairs[p].first + s.cursor_width[ANSWER]:
             uncount_bit(s, p, BIT_IGNORED)
+    return (p if flags and not flags & PENDING else np.int64(NIL)), flags
 
 
 @njit

@@ -30,7 +30,15 @@ from graph.friends import befriend, draw_friends, pool_need, unfriend
 from graph.jit import inlined, njit
 from graph.pairs import find_pair
 from graph.prefetch import look_ahead
-from graph.rows import ROOM, pass_time, renew_in_rows, write_exposed, write_row
+from graph.rows import (
+    ROOM,
+    pass_time,
+    renew_in_rows,
+    write_corrected,
+    write_exposed,
+    write_row,
+    write_withdrawn,
+)
 from graph.state import ACCEPTED, CONTACT, FIRST, NIL, OUTCOME, SIGNED, Var
 
 __all__ = ["DONE", "FLUSH", "POOL_FULL", "TICK", "process_events", "update_facts"]
@@ -205,7 +213,9 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
         a = intern_account(s, e.actor, text, e.actor_at, e.actor_len)
         s.accounts[a].seen = max(np.int64(s.accounts[a].seen), time // 1000)
         if kind == ACCOUNT_UPDATED:
+            age = np.int64(s.accounts[a].age)
             update_facts(s, a, e)
+            n = write_corrected(s, out, n, a, age, time, i, e)
             continue
         learn_age(s, a, e.actor_age)
         b = intern_account(s, e.target, text, e.target_at, e.target_len)
@@ -218,7 +228,8 @@ def process_events(s: Any, events: Any, text: Any, start: int, out: Any, n: int,
         elif kind == FRIENDSHIP_REMOVED:
             unfriend(s, a, b, drawn, common)
         elif kind == REQUEST_CANCELLED:
-            cancel_contact(s, a, b, time)
+            p, flags = cancel_contact(s, a, b, time)
+            n = write_withdrawn(s, out, n, a, p, flags, time, i, kind, e.ingested_at)
         else:  # accepted, declined, blocked, reported: it speaks about the target
             if kind == REQUEST_ACCEPTED:
                 befriend(s, a, b, drawn, common)

@@ -27,7 +27,7 @@ from graph.friends import add_friend, draw_friends, is_friend, pool_need, remove
 from graph.jit import njit
 from graph.local import DONE, FLUSH, POOL_FULL, TICK, takes_away, update_facts
 from graph.pairs import detach_pair, find_pair
-from graph.rows import ROOM, pass_time, renew_in_rows, write_row
+from graph.rows import ROOM, pass_time, renew_in_rows, write_corrected, write_row
 from graph.state import ACCEPTED, CONTACT, NIL, OUTCOME, PENDING, SIGNED, Var
 
 __all__ = ["probe_events"]
@@ -186,7 +186,9 @@ def probe_events(
         a = intern_account(s, e.actor, text, e.actor_at, e.actor_len)
         s.accounts[a].seen = max(np.int64(s.accounts[a].seen), time // 1000)
         if kind == ACCOUNT_UPDATED:
+            age = np.int64(s.accounts[a].age)
             update_facts(s, a, e)
+            rows = write_corrected(s, out, rows, a, age, time, i, e)
             continue
         learn_age(s, a, e.actor_age)
         b = find_account(s, e.target)

@@ -16,9 +16,9 @@ from graph.buckets import FIRST_7D
 from graph.calendar import advance
 from graph.callers import STRONG, tied
 from graph.jit import inlined, njit
-from graph.state import ALL_SIGNS, EXPOSED, FIRST, IGNORED, NIL, PENDING, SIGN_BITS, SILENCE, Var
+from graph.state import ALL_SIGNS, CORRECTED, EXPOSED, FIRST, IGNORED, NIL, PENDING, SIGN_BITS, SILENCE, WITHDRAWN, Var
 
-__all__ = ["ROOM", "pass_time", "renew_in_rows", "write_exposed", "write_row"]
+__all__ = ["ROOM", "pass_time", "renew_in_rows", "write_corrected", "write_exposed", "write_row", "write_withdrawn"]
 
 ROOM: Final = 2
 """Rows that one event leads to at most, silences on the way to it aside."""
@@ -102,6 +102,28 @@ def write_exposed(
     out[n].callers = others + 1
     out[n].suspects = suspects + 1
     out[n].strong = strong + (1 if suspicion >= STRONG else 0)
+    return n + 1
+
+
+@njit
+def write_withdrawn(
+    s: Any, out: Any, n: int, row: int, p: int, flags: int, time: int, source: int, kind: int, ingested_at: int
+) -> Any:
+    """Write the row of a withdrawn request that `cancel_contact` returned, if it did; return the rows now in `out`."""
+    if p == NIL:
+        return n
+    write_row(s, out, n, row, p, time, source, kind, ingested_at, WITHDRAWN)
+    out[n].flags = flags
+    return n + 1
+
+
+@njit
+def write_corrected(s: Any, out: Any, n: int, row: int, age: int, time: int, source: int, e: Any) -> Any:
+    """Write a row if event `e` changed the `age` of an account that has contacts; return the rows now in `out`."""
+    if s.accounts[row].age == age or s.accounts[row].activity == NIL:
+        return n
+    write_row(s, out, n, row, NIL, time, source, e.kind, e.ingested_at, CORRECTED)
+    out[n].target_age = age
     return n + 1
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     *("ACCOUNT", "COLUMNS", "FEATURES", "NIL", "PAIR", "STRANGER_BITS", "WINDOWS", "State", "Var"),
-    *("EXPOSED", "FIRST", "OUTCOME", "SIGNED", "SILENCE"),
+    *("CORRECTED", "EXPOSED", "FIRST", "OUTCOME", "SIGNED", "SILENCE", "WITHDRAWN"),
 ]
 
 NIL: Final = 0xFFFFFFFF
@@ -201,6 +201,8 @@ SIGNED: Final = 3  # a message of a known pair that showed signs which the pair 
 EXPOSED: Final = (
     4  # a first contact by a stranger under suspicion with a minor, whom the row is about: see `graph.callers`
 )
+WITHDRAWN: Final = 5  # a request that the actor took back in time: the row is as if it had never been
+CORRECTED: Final = 6  # another age of the account than was known
 
 FEATURES: Final = np.dtype(
     [
@@ -217,13 +219,13 @@ FEATURES: Final = np.dtype(
         ("mutual", "<i4"),  # mutual friends with the target; -1 but in the row of a first contact
         ("waited", "<u4"),  # seconds since that contact, in a row about a pair
         ("roles", "<u2"),
-        ("flags", "<u2"),  # of the contact that the row is about; 0 in the row of an erased account
+        ("flags", "<u2"),  # of the contact that the row is about; 0 where it is about none; WITHDRAWN: what they were
         ("signs", "<u2"),  # Sign bits that the account's messages to this target have shown so far
         ("new_signs", "<u2"),  # ... and no row before this one
         ("kind", "u1"),  # EventKind of the event; 0 in the row of a silence
         ("age", "u1"),
-        ("target_age", "u1"),  # as the account's shard knows it
-        ("what", "u1"),  # OUTCOME, FIRST, SILENCE, SIGNED or EXPOSED
+        ("target_age", "u1"),  # as the account's shard knows it; CORRECTED: the account's own until now
+        ("what", "u1"),  # OUTCOME, FIRST, SILENCE, SIGNED, EXPOSED, WITHDRAWN or CORRECTED
         ("messages", "u1"),  # the account's to this target so far, MOST_MESSAGES at most
         # others who reach for the same targets (see `graph.callers`)
         ("callers", "u1"),  # first contact: others who called on the target in the last 7 days, SLOTS at most

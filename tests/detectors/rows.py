@@ -15,6 +15,7 @@ from graph.state import (
     BLOCKED,
     COLUMNS,
     CONTACT,
+    CORRECTED,
     DAY,
     DECLINED,
     FEATURES,
@@ -30,6 +31,7 @@ from graph.state import (
     SIGNED,
     SILENCE,
     STRANGER,
+    WITHDRAWN,
 )
 
 __all__ = ["NOW", "any_rows", "random_rows", "rows"]
@@ -81,7 +83,7 @@ def random_rows(seed: int, n: int, accounts: int = 5, biggest: int = 60) -> NDAr
         table["flags"] |= np.where(rng.random(n) < 0.35, np.uint16(bit), np.uint16(0))
     table["flags"] |= np.where(rng.random(n) < 0.9, np.uint16(CONTACT), np.uint16(0))
     table["flags"] |= np.where(rng.random(n) < 0.05, np.uint16(PENDING), np.uint16(0))
-    table["what"] = rng.choice([FIRST, FIRST, OUTCOME, SILENCE, SIGNED], n)
+    table["what"] = rng.choice([*[FIRST] * 4, *[OUTCOME, SILENCE, SIGNED] * 2, WITHDRAWN, CORRECTED], n)
     table["kind"] = rng.choice(list(ANSWERS), n)
     said = np.array([ANSWERS[kind] for kind in table["kind"].tolist()], np.uint16)
     table["flags"] |= np.where(table["what"] == OUTCOME, said, np.uint16(0))

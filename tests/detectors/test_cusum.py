@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.cusum import Cusum
 from detectors.policy import default_policy
-from graph.state import DAY, FEATURES, FIRST, LINKED, MINOR, OUTCOME, SIGNED, SILENCE, STRANGER
+from graph.state import DAY, FEATURES, FIRST, LINKED, MINOR, OUTCOME, SIGNED, SILENCE, STRANGER, WITHDRAWN
 from tests.detectors.rows import NOW, rows
 
 ODDS = 4.0
@@ -40,6 +40,14 @@ def plain(table: NDArray[np.void], skip: NDArray[np.bool_]) -> list[tuple[int, i
             s["at"] = max(s["at"], int(row["time"]))
             if s["value"] <= 0.0:
                 del sums[account]
+        elif row["what"] == WITHDRAWN and not skipped and row["flags"] & STRANGER and s:
+            s["strangers"] = max(s["strangers"] - 1, 0)
+            if minor:
+                s["minors"] = max(s["minors"] - 1, 0)
+                s["linked"] = max(s["linked"] - bool(row["flags"] & LINKED), 0)
+                s["value"] -= (0.5 if row["flags"] & LINKED else 1.0) * math.log(ODDS)
+                if s["value"] <= 0.0:
+                    del sums[account]
         s = sums.get(account)
         out.append((s["minors"], s["linked"], s["strangers"], s["value"]) if s else (0, 0, 0, 0.0))
     return out
@@ -52,7 +60,9 @@ def test_it_is_pages_recursion(seed: int, n: int, gone: int) -> None:
     table = np.zeros(n, FEATURES)
     table["account"] = rng.choice([0, 1, 7, 5000], n)
     table["time"] = NOW + np.cumsum(rng.integers(-DAY, 3 * DAY, n))
-    table["what"] = np.where(rng.random(n) < 0.9, FIRST, rng.choice([OUTCOME, SILENCE, SIGNED], n))
+    table["what"] = np.where(
+        rng.random(n) < 0.9, FIRST, rng.choice([OUTCOME, SILENCE, SIGNED, WITHDRAWN, WITHDRAWN], n)
+    )
     table["flags"] = rng.choice([0, STRANGER, STRANGER | MINOR, STRANGER | LINKED | MINOR], n)
     skip = rng.random(n) < 0.1
     cusum = Cusum(ODDS)

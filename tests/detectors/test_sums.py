@@ -28,12 +28,14 @@ from graph.state import (
     LINKED,
     LONE,
     MINOR,
+    OUTCOME,
     PENDING,
     REPLIED,
     REPORTED,
     SIGNED,
     SILENCE,
     STRANGER,
+    WITHDRAWN,
 )
 from tests.detectors.rows import any_rows, random_rows, rows
 from tests.graph.build import START, Event, batch_of
@@ -65,8 +67,12 @@ class Plain:
         account = int(row["account"])
         v = self.at(account, int(row["time"]))
         if row["what"] == FIRST:
-            self.first(v, row, int(row["flags"]))
-        elif row["what"] != SIGNED:
+            self.first(v, row, int(row["flags"]), 1.0)
+        elif row["what"] == WITHDRAWN:
+            sent = int(row["time"]) - 1000 * int(row["waited"])
+            self.first(v, row, int(row["flags"]), -math.exp(min(sent - self.held[account][0], 0) / MEMORY))
+            v.update({name: value if value > 1e-4 else 0.0 for name, value in v.items()})
+        elif row["what"] in (OUTCOME, SILENCE):
             self.outcome(v, row, int(row["flags"]), self.held[account][0])
         self.signs(v, row)
         v["shared"] = max(int(row["shared"]) - 1, 0)  # as of the last row
@@ -92,28 +98,28 @@ class Plain:
         v["blocked"] += 1
         v["blocked_minors"] += row["target_age"] in MINORS
 
-    def first(self, v: dict[str, float], row: Any, flags: int) -> None:
-        v["first"] += 1
-        v["first_minors"] += self.child(row)
+    def first(self, v: dict[str, float], row: Any, flags: int, one: float) -> None:
+        v["first"] += one
+        v["first_minors"] += one * self.child(row)
         welcome, refused = self.sides(row)
         if flags & (ACCEPTED | REPLIED):
-            v[welcome] += 1
+            v[welcome] += one
         elif flags & (DECLINED | IGNORED | BLOCKED | REPORTED):
-            v[refused] += 1
+            v[refused] += one
         if flags & (BLOCKED | REPORTED):
             self.blocked(v, row)
         if not flags & STRANGER:
-            v["known"] += bool(row["target_age"])
-            v["known_minors"] += self.child(row)
+            v["known"] += one * bool(row["target_age"])
+            v["known_minors"] += one * self.child(row)
             return
-        v["strangers"] += 1
-        v["linked"] += bool(flags & LINKED)
-        v["minors"] += bool(flags & MINOR)
-        v["suspects"] += bool(row["suspects"])
+        v["strangers"] += one
+        v["linked"] += one * bool(flags & LINKED)
+        v["minors"] += one * bool(flags & MINOR)
+        v["suspects"] += one * bool(row["suspects"])
         if row["target_age"]:
-            v["aged"] += 1
-            v["gap"] += min(self.gap(row), 20) / 20 if self.gap(row) >= 3.5 else 0
-            v["far"] += abs(self.gap(row)) >= 3.5
+            v["aged"] += one
+            v["gap"] += one * (min(self.gap(row), 20) / 20 if self.gap(row) >= 3.5 else 0)
+            v["far"] += one * (abs(self.gap(row)) >= 3.5)
 
     def outcome(self, v: dict[str, float], row: Any, flags: int, now: int) -> None:
         if not flags & CONTACT or flags & PENDING:

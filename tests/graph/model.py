@@ -13,7 +13,7 @@ import networkx as nx
 
 from graph.batch import NO_ROLES, NOT_GIVEN, EventKind
 from graph.shard import Settings
-from graph.state import COLUMNS, EXPOSED, FIRST, OUTCOME, SIGNED, SILENCE, WINDOWS
+from graph.state import COLUMNS, CORRECTED, EXPOSED, FIRST, OUTCOME, SIGNED, SILENCE, WINDOWS, WITHDRAWN
 from tests.graph.build import Event, hash_of
 from tests.graph.records import WEEK, Account, Caller, Contact, Row, Ties
 from tests.graph.timekeeper import Timekeeper
@@ -124,8 +124,7 @@ class Model(Timekeeper):
         a = self.intern(e.actor)
         a.seen = max(a.seen, time // 1000)
         if e.kind == K.ACCOUNT_UPDATED:
-            self.update(a, e)
-            return []
+            return self.update(source, a, e, time)
         self.learn_age(a, e.actor_age)
         b = self.intern(e.target)
         self.learn_age(b, e.target_age)
@@ -136,7 +135,7 @@ class Model(Timekeeper):
         if e.kind == K.FRIENDSHIP_REMOVED and self.friends.has_edge(a.id, b.id):
             self.friends.remove_edge(a.id, b.id)
         if e.kind == K.REQUEST_CANCELLED:
-            self.cancel(a, b, time)
+            return self.cancel(source, e, a, b, time)
         if e.kind in OUTCOME_OF:
             return self.outcome(source, e, b, a, time, late)
         return []
@@ -255,15 +254,20 @@ class Model(Timekeeper):
             return set()
         return {mark.removeprefix("early_") for mark in known.marks if mark.startswith("early_")}
 
-    def cancel(self, a: Account, b: Account, time: int) -> None:
+    def cancel(self, source: int, e: Event, a: Account, b: Account, time: int) -> list[Row]:
         """Take a cancelled request."""
         known = self.of(a, b)
         if known is None or "lone" not in known.marks or known.marks & ANSWERS:
-            return
+            return []
+        flags = self.flags(known)
         known.cancelled_at = time if known.cancelled_at is None else min(known.cancelled_at, time)
         if time - known.first <= self.settings.withdrawal:
             known.marks.clear()
             known.event = ""
+            row = self.row(source, e, a, time, known, WITHDRAWN)
+            row.flags = flags
+            return [row]
+        return []
 
     def delete(self, source: int, e: Event, time: int) -> list[Row]:
         """Forget an account."""
@@ -282,14 +286,20 @@ class Model(Timekeeper):
         self.counters["erased"] += 1
         return [row]
 
-    def update(self, a: Account, e: Event) -> None:
+    def update(self, source: int, a: Account, e: Event, time: int) -> list[Row]:
         """Take account facts."""
+        age = a.age
         if e.actor_age != NOT_GIVEN and (a.age_source < 3 or e.age_source >= 3):
             a.age, a.age_source = e.actor_age, max(e.age_source, 1)
         if e.roles != NO_ROLES:
             a.roles = e.roles
         if e.created_at >= 0:
             a.created = e.created_at // 1000
+        if a.age == age or not self.chain(a):
+            return []
+        row = self.row(source, e, a, time, None, CORRECTED)
+        row.target_age = age
+        return [row]
 
     def learn_age(self, account: Account, age: int) -> None:
         """Take a hint."""

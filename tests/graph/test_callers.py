@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from graph.batch import EventKind
 from graph.callers import count_calls
 from graph.shard import Rows, Settings, Shard, Tick
-from graph.state import DAY, EXPOSED, FIRST, HOUR, SLOTS
+from graph.state import DAY, EXPOSED, FIRST, HOUR, SLOTS, WITHDRAWN
 from graph.views import callers_of, named, ties_of
 from tests.graph.build import START, Event, batch_of, hash_of
 from tests.graph.compare import Pair
@@ -137,8 +137,8 @@ def test_who_calls_again_counts_once_and_meets_nobody_twice() -> None:
     ]
     shard = Shard()
     rows = table_of(shard, again)
-    assert [int(row["what"]) for row in rows] == [FIRST] * 3
-    assert [(int(row["callers"]), int(row["shared"])) for row in rows] == [(0, 0), (1, 1), (1, 1)]
+    assert [int(row["what"]) for row in rows] == [FIRST, FIRST, WITHDRAWN, FIRST]
+    assert [(int(row["callers"]), int(row["shared"])) for row in rows] == [(0, 0), (1, 1), (0, 1), (1, 1)]
     target = shard.find(hash_of("t"))
     assert target is not None
     assert [caller.actor for caller in callers_of(shard, target)] == [low("a"), low("b")]
