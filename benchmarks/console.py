@@ -6,7 +6,8 @@ With `--flags 0` only the pages of a database that is there already.
 
 Flags are JSON as on the topic: an account has several episodes, each of which grows record by record, as a worker sends
 them. Reading from Kafka is not in it. Pages are asked for over HTTP from the console's own server on this machine,
-signed in, with the audit record that each look leaves, while nothing else runs.
+signed in, with the audit record that each look leaves, while nothing else runs; at last the queue page once more while
+flags come as fast as they are taken.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import ceil
 from pathlib import Path
 
 import httpx
 import msgspec
 import numpy as np
 import uvicorn
+from kafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
@@ -33,12 +38,13 @@ from console.decisions import Choice, decide
 from console.keys import Keys
 from console.people import Person, add_user, start_session
 from console.reached import keep_up
+from console.server import take_flags
 from console.service import Service
+from console.storing import Store
 from console.tables import cases, flags
 from console.web.app import make_app
 from streams.broker import free_port
 from streams.collector import spare
-from streams.flags import Flag
 from streams.timestamps import rfc3339
 
 BATCH = 5_000
@@ -50,13 +56,13 @@ DETECTORS = ("minor_targeting", "mass_add")
 ASKED = 300
 
 
-def stream(total: int, accounts: int, seed: int) -> Iterator[list[bytes]]:
-    """Yield batches of flags as JSON, in the order of time."""
+def stream(accounts: int, seed: int) -> Iterator[list[bytes]]:
+    """Yield batches of flags as JSON, in the order of time, without end."""
     draw = np.random.default_rng(seed)
     counts = np.zeros(accounts * EPISODES, np.int64)
     at = START
-    for first in range(0, total, BATCH):
-        chosen = draw.integers(0, len(counts), min(BATCH, total - first))
+    while True:
+        chosen = draw.integers(0, len(counts), BATCH)
         batch = []
         for number in chosen.tolist():
             counts[number] += 1
@@ -86,6 +92,30 @@ def record(number: int, step: int, at: int) -> bytes:
     ).encode()
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """A record as the console reads it."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+
+
+class Topic:
+    """Stores records as if they had been read from a new topic."""
+
+    def __init__(self, service: Service) -> None:
+        self.partition = TopicPartition(f"benchmark-{uuid.uuid4().hex}", 0)
+        self.store = Store(service.database, take_flags(service), lambda: START)
+        self.next = 0
+
+    def take(self, values: Sequence[bytes]) -> None:
+        """Store one batch."""
+        records = [Sent(*self.partition, self.next + place, value) for place, value in enumerate(values)]
+        self.next += len(records)
+        self.store.store({self.partition: records}, {self.partition: self.next})
+
+
 class Batch(msgspec.Struct, frozen=True):
     """How long a batch took: by the clock on the wall, and of processor time, in seconds."""
 
@@ -93,15 +123,13 @@ class Batch(msgspec.Struct, frozen=True):
     processor: float
 
 
-def ingest(service: Service, total: int, accounts: int) -> list[Batch]:
-    """Take all flags; return how long each batch took, from JSON to the end of its transaction."""
-    decoder = msgspec.json.Decoder(Flag)
-    taker = service.ingest
+def ingest(service: Service, flow: Iterator[list[bytes]], total: int) -> list[Batch]:
+    """Take so many flags, in whole batches; return how long each took, from JSON to the end of its transaction."""
+    topic = Topic(service)
     spent: list[Batch] = []
-    for count, batch in enumerate(stream(total, accounts, 1)):
+    for count, batch in enumerate(islice(flow, ceil(total / BATCH))):
         start, busy = time.perf_counter(), time.process_time()
-        with service.database.writing() as connection:
-            taker.take(connection, [decoder.decode(one) for one in batch], START)
+        topic.take(batch)
         spent.append(Batch(time.perf_counter() - start, time.process_time() - busy))
         if count % 100 == 99:
             wall, own = rates(spent[-100:])
@@ -164,8 +192,8 @@ def asked(client: httpx.Client, addresses: list[str]) -> list[float]:
     return times
 
 
-def pages(service: Service, accounts: int) -> dict[str, list[float]]:
-    """Ask the running console for pages."""
+def pages(service: Service, accounts: int, flow: Iterator[list[bytes]] | None) -> dict[str, list[float]]:
+    """Ask the running console for pages, at last while flags come, if there are any."""
     with service.database.writing() as connection:
         login = f"bench-{service.clock()}"  # there may be one of an earlier run
         number = add_user(connection, login, "Bench", "lead", None, now=START)
@@ -203,9 +231,41 @@ def pages(service: Service, accounts: int) -> dict[str, list[float]]:
         for what, address in (("overview", "/overview"), ("accounts at risk", "/at-risk")):
             found[f"{what}, the first time"] = asked(client, [address])
             found[what] = asked(client, [address] * 20)
+        if flow is not None:
+            found["queue page, while flags come"] = while_flags_come(
+                service, flow, client, [queue[place % len(queue)] for place in range(ASKED)]
+            )
     server.should_exit = True
     thread.join()
     return found
+
+
+def while_flags_come(
+    service: Service, flow: Iterator[list[bytes]], client: httpx.Client, addresses: list[str]
+) -> list[float]:
+    """Ask for pages while flags are taken; return how long each took, in ms."""
+    topic, enough, failed = Topic(service), threading.Event(), []
+
+    def come() -> None:
+        try:
+            while not enough.is_set():
+                topic.take(next(flow))
+        except BaseException as problem:  # told below: without flags the times would say nothing
+            failed.append(problem)
+            raise
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    start = time.perf_counter()
+    try:
+        waited = asked(client, addresses)
+    finally:
+        enough.set()
+        thread.join()
+    if failed:
+        raise RuntimeError("flags did not come") from failed[0]
+    print(f"  meanwhile {topic.next / (time.perf_counter() - start):,.0f} flags a second by the clock", flush=True)
+    return waited
 
 
 def ingested(table: Table, spent: list[Batch]) -> None:
@@ -234,13 +294,14 @@ def main() -> None:
         url = given.database or f"sqlite:///{Path(folder) / 'console.db'}"
         service = Service(database=Database(url), keys=Keys.from_secret("only for the benchmark, and nothing else"))
         spare()
-        spent = ingest(service, given.flags, given.accounts)
+        flow = stream(given.accounts, 1)
+        spent = ingest(service, flow, given.flags)
         service.database.analyze()
         with service.database.reading() as connection:
             held = [
                 connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (cases, flags)
             ]
-        times = pages(service, held[0])
+        times = pages(service, held[0], flow if given.flags else None)
         service.database.close()
         size = Path(folder, "console.db").stat().st_size if given.database is None else 0
     kind = service.database.name.split(":")[0]

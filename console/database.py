@@ -1,13 +1,14 @@
 """The console's database: SQLite in one file, or PostgreSQL. Opening it brings its tables up to date (Alembic).
 
 `Database.reading` and `Database.writing` are the two kinds of transaction. On SQLite a writing one takes the lock at
-its beginning, so that two writers wait for one another and never fail half-way.
+its beginning, so that two writers wait for one another and never fail half-way; who waits is served in turn, people
+first (`console/turns.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +18,16 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from console.turns import Turns
+
 __all__ = ["Database", "DatabaseError"]
 
 BUSY_MS: Final = 30_000
 CACHE_KIB: Final = 131_072
 """Of each connection: what one batch of flags changes must fit, or it is written twice."""
-CHECKPOINT_PAGES: Final = 65_536
-"""256 MiB. Copying the log back after each batch, as is usual, writes pages twice that the next batch changes again:
-a third more bytes for the same flags."""
+CHECKPOINT_PAGES: Final = 262_144
+"""1 GiB. Copied back by whoever commits then, and who writes next waits for it: a last resort, for readers of topics
+and upkeep do it before (`Database.shorten_log`), while others go on."""
 ANALYSED: Final = 1_000
 """Rows of an index that are looked at to guess the rest."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -67,6 +70,7 @@ class Database:
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        self._turns = Turns(BUSY_MS / 1000) if self.sqlite else None
         if migrate:
             try:
                 self._migrate()
@@ -82,12 +86,34 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Begin a transaction that writes."""
-        with self.engine.connect() as connection:
+    def writing(self, *, gives_way: bool = False) -> Iterator[Connection]:
+        """Begin a transaction that writes.
+
+        Parameters
+        ----------
+        gives_way : bool
+            On SQLite, let those go first who do not: for what nobody waits for at a screen.
+
+        Raises
+        ------
+        TimeoutError
+            If SQLite was busy for half a minute with what others of this process write.
+        """
+        turn = self._turns.turn(gives_way=gives_way) if self._turns else nullcontext()
+        with turn, self.engine.connect() as connection:
             connection = connection.execution_options(writing=True)
             with connection.begin():
                 yield connection
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits to write: then a transaction that gives way should end soon."""
+        return self._turns is not None and self._turns.awaited
+
+    @property
+    def people_about(self) -> bool:
+        """Whether somebody looked or wrote in the last minutes: then what gives way should be ready to."""
+        return self._turns is not None and self._turns.about
 
     def shorten_log(self) -> None:
         """Copy SQLite's log back as far as nobody is in the way, so that it stays short while little is written."""
@@ -98,7 +124,7 @@ class Database:
 
     def analyze(self) -> None:
         """Count what the tables hold, so that the right index is chosen. PostgreSQL does so by itself."""
-        with self.writing() as connection:
+        with self.writing(gives_way=True) as connection:
             if self.sqlite:
                 connection.exec_driver_sql(f"PRAGMA analysis_limit={ANALYSED}")  # otherwise it reads every index whole
             connection.exec_driver_sql("ANALYZE")

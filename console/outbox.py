@@ -106,7 +106,7 @@ class Publisher(threading.Thread):
         pending = [producer.send(self.topic, key=row.key.encode(), value=row.value.encode()) for row in waiting]
         for one in pending:
             one.get(timeout=PATIENCE_SECONDS)
-        with self.database.writing() as connection:
+        with self.database.writing(gives_way=True) as connection:
             connection.execute(
                 update(outbox)
                 .where(outbox.c.id.in_([row.id for row in waiting]), outbox.c.sent_at.is_(None))

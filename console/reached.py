@@ -124,7 +124,7 @@ def keep_up(
         if after["changed_at"] < after["began_at"] - SETTLED_MS:
             after |= {"changed_at": after["began_at"] - SETTLED_MS, "changed_id": NO_CASE}
         after["whole_at"] = after["began_at"]
-    with database.writing() as connection:
+    with database.writing(gives_way=True) as connection:
         _write(connection, before, after, list(fresh.values()), stale)
     return ended
 

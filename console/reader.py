@@ -14,14 +14,15 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from console.database import Database
 from console.ingest import upsert
-from console.tables import offsets, refused
+from console.storing import MovedError, Store, Take
+from console.tables import offsets
 
-__all__ = ["MovedError", "Reader", "Record"]
+__all__ = ["Reader"]
 
 POLL_MS: Final = 500
 BATCH: Final = 5_000
@@ -29,13 +30,6 @@ AGAIN_SECONDS: Final = 2.0
 METADATA_SECONDS: Final = 30.0
 
 log = logging.getLogger(__name__)
-Record = Any
-Take = Callable[[Connection, list[Any], int], list[tuple[Any, str]]]
-"""Takes records within a transaction, at a time; returns those it refused, with the reason."""
-
-
-class MovedError(Exception):
-    """Another console has read these records already."""
 
 
 class Reader(threading.Thread):
@@ -70,7 +64,7 @@ class Reader(threading.Thread):
         self.database = database
         self.client = client
         self.topics = list(topics)
-        self.take = take
+        self._store = Store(database, take, clock)
         self.from_end = from_end
         self.clock = clock
         self.stopping = threading.Event()
@@ -110,7 +104,8 @@ class Reader(threading.Thread):
             while not self.stopping.is_set():
                 polled = consumer.poll(timeout_ms=POLL_MS)
                 if polled:
-                    self._store(consumer, polled)
+                    ends = {one: consumer.highwater(one) or got[-1].offset + 1 for one, got in polled.items()}
+                    self._store.store(polled, ends)
                 self.problem = None
                 if not assigned or time.monotonic() - looked > METADATA_SECONDS:  # partitions may have been added
                     looked = time.monotonic()
@@ -148,35 +143,3 @@ class Reader(threading.Thread):
         row = {"topic": one.topic, "partition": one.partition, "next_offset": start, "end_offset": start}
         with self.database.writing() as connection:
             connection.execute(upsert(connection, offsets).values(**row, read_at=self.clock()).on_conflict_do_nothing())
-
-    def _store(self, consumer: KafkaConsumer, polled: dict[TopicPartition, list[Record]]) -> None:
-        now = self.clock()
-        ends = {one: consumer.highwater(one) for one in polled}
-        with self.database.writing() as connection:
-            for one, records in polled.items():
-                self._move(connection, one, records, ends[one] or records[-1].offset + 1, now)
-            batch = [record for records in polled.values() for record in records]
-            for record, reason in self.take(connection, batch, now):
-                where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-                connection.execute(
-                    upsert(connection, refused).values(**where, at=now, reason=reason).on_conflict_do_nothing()
-                )
-
-    def _move(self, connection: Connection, one: TopicPartition, records: list[Record], end: int, now: int) -> None:
-        """Move the offset, or raise if another console has moved it."""
-        here = (offsets.c.topic == one.topic) & (offsets.c.partition == one.partition)
-        known = connection.execute(select(offsets.c.next_offset).where(here).with_for_update()).scalar()
-        after = {"next_offset": records[-1].offset + 1, "end_offset": end, "read_at": now}
-        if known is None:
-            made = connection.execute(
-                upsert(connection, offsets)
-                .values(topic=one.topic, partition=one.partition, **after)
-                .on_conflict_do_nothing()
-                .returning(offsets.c.topic)
-            )
-            if made.first() is None:  # not every driver counts the rows of such an INSERT
-                raise MovedError
-        elif known > records[0].offset:
-            raise MovedError
-        else:
-            connection.execute(update(offsets).where(here).values(**after))

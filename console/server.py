@@ -50,14 +50,14 @@ def take_flags(service: Service, contexts: str = "") -> Any:
             except msgspec.MsgspecError as problem:
                 bad.append((record, str(problem)[:300]))
         taken = ingest.take(connection, good, now)
-        for case in taken.reopened:
-            service.note(connection, "system", "case.reopen", f"case:{case}", why="evidence grew")
         take_contexts(connection, ingest, beside, now)
         for event, numbers in (("case.opened", taken.opened), ("case.reopened", taken.reopened)):
             if numbers and listened(connection, event):
                 rows = connection.execute(select(cases).where(cases.c.id.in_(numbers), cases.c.shadow.is_(False)))
                 for row in rows.mappings().all():
                     announce(connection, event, public(dict(row)), now)
+        for case in taken.reopened:  # last: until the transaction ends nobody else writes into the audit
+            service.note(connection, "system", "case.reopen", f"case:{case}", why="evidence grew")
         return bad
 
     return take

@@ -59,7 +59,7 @@ class Upkeep(threading.Thread):
     def look(self) -> None:
         """Do what is due."""
         now = self.service.clock()
-        with self.service.database.writing() as connection:
+        with self.service.database.writing(gives_way=True) as connection:
             ended = select(cases.c.id).where(cases.c.state == "held", cases.c.held_until <= now).order_by(cases.c.id)
             for number in connection.execute(locking(ended)).scalars().all():
                 connection.execute(
@@ -68,7 +68,7 @@ class Upkeep(threading.Thread):
                     .values(state="open", held_until=None, reopened_because="the hold has ended", changed_at=now)
                 )
                 self.service.note(connection, "system", "case.hold_ended", f"case:{number}")
-        with self.service.database.writing() as connection:
+        with self.service.database.writing(gives_way=True) as connection:
             erase_due(connection, self.service.keys, now)
         self.service.database.shorten_log()
         keep_up(self.service.database, now)
@@ -81,7 +81,7 @@ class Upkeep(threading.Thread):
     def retain(self, now: int) -> None:
         """Remove what is older than it may be."""
         rules = self.service.rules
-        with self.service.database.writing() as connection:
+        with self.service.database.writing(gives_way=True) as connection:
             retain(connection, self.service.keys, rules.retention, now)
             connection.execute(delete(unmaskings).where(unmaskings.c.until < now))
             connection.execute(delete(exposures).where(exposures.c.at < now - EXPOSURES_MS))

@@ -137,10 +137,10 @@ class Deliverer(threading.Thread):
                 # apart, so that receivers that were all away are not met by everything at once
                 apart = 1 + secrets.randbelow(200) / 1000
                 values["next_at"] = now + int(PAUSES[attempts - 1] * 1000 * apart)
-            with self.service.database.writing() as connection:
+            with self.service.database.writing(gives_way=True) as connection:
                 connection.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
         if due:
-            with self.service.database.writing() as connection:
+            with self.service.database.writing(gives_way=True) as connection:
                 old = deliveries.c.next_at.is_(None) & (deliveries.c.created_at < now - KEPT_MS)
                 connection.execute(delete(deliveries).where(old))
         return len(due)
