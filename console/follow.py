@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, select
+from sqlalchemy import event as happens
 
 from console.erasure import ask_for_erasure
 from console.ingest import upsert
+from console.locks import lock_cases_of
 from console.service import Service
 from console.surroundings import add_activity, add_contacts, bits, contact, count_hours, describe
 from console.tables import cases, identities
@@ -78,7 +80,9 @@ class Follower:
         review = self._under_review
         reached: dict[Key, dict[str, Any]] = {}
         happened: list[tuple[int, int, str]] = []
+        facts: list[Seen] = []
         deleted: list[str] = []
+        fresh: list[str] = []
         for record in records:
             try:
                 event = _DECODER.decode(record.value or b"")
@@ -87,7 +91,16 @@ class Follower:
             if event.type == "account.deleted":
                 deleted.append(event.actor_id)
             elif (event.actor_id in review or event.target_id in review) and self._is_new(event.event_id):
-                self._note(connection, event, reached, happened)
+                fresh.append(event.event_id)
+                if event.type == "account.updated":
+                    facts.append(event)
+                else:
+                    self._note(event, reached, happened)
+        if fresh:
+            happens.listen(connection, "rollback", lambda _: self._forget(fresh))
+        lock_cases_of(connection, {self.ingest.pseudonym(event.actor_id) for event in facts})
+        for event in facts:
+            self._describe(connection, event)
         named = {other for _, other in reached}
         rows = [{"account": self.ingest.pseudonym(name), "account_id": name} for name in sorted(named)]
         if rows:
@@ -116,9 +129,13 @@ class Follower:
             self._ids.popitem(last=False)
         return True
 
+    def _forget(self, event_ids: list[str]) -> None:
+        """Take events as not seen: what became of them was rolled back, and they will come again."""
+        for event_id in event_ids:
+            self._ids.pop(event_id, None)
+
     def _note(
         self,
-        connection: Connection,
         event: Seen,
         reached: dict[Key, dict[str, Any]],
         happened: list[tuple[int, int, str]],
@@ -128,9 +145,7 @@ class Follower:
         except ValueError:
             return
         case_id = self._under_review.get(event.actor_id)
-        if case_id is not None and event.type == "account.updated":
-            self._describe(connection, event)
-        elif case_id is not None and event.target_id:
+        if case_id is not None and event.target_id:
             self._reach(event, event.target_id, case_id, at, reached, happened)
         answered = self._under_review.get(event.target_id or "")
         if answered is not None and event.target_id:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from console.bulkwrite import among
 from console.tables import cases
 
-__all__ = ["lock_cases", "locking"]
+__all__ = ["lock_cases", "lock_cases_of", "locking"]
 
 
 def locking(query: Any, *, skip_locked: bool = False) -> Any:
@@ -28,6 +28,13 @@ def locking(query: Any, *, skip_locked: bool = False) -> Any:
 
 def lock_cases(connection: Connection, numbers: Collection[int]) -> None:
     """Lock cases for this transaction."""
-    if numbers:
+    if numbers and connection.dialect.name != "sqlite":
         query = select(cases.c.id).where(among(connection, cases.c.id, numbers)).order_by(cases.c.id)
+        connection.execute(locking(query)).all()
+
+
+def lock_cases_of(connection: Connection, accounts: Collection[str]) -> None:
+    """Lock the cases of accounts, by pseudonym, for this transaction."""
+    if accounts and connection.dialect.name != "sqlite":
+        query = select(cases.c.id).where(among(connection, cases.c.account, accounts)).order_by(cases.c.id)
         connection.execute(locking(query)).all()

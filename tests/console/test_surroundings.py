@@ -253,3 +253,25 @@ def test_sqlites_log_does_not_grow_while_little_is_written(tmp_path: Path, clock
         Upkeep(made).look()
     assert Path(f"{database}-wal").stat().st_size == log, "and its room is used again"
     made.database.close()
+
+
+def test_events_of_a_transaction_that_was_rolled_back_count_when_they_come_again(
+    service: Service, events: Events
+) -> None:
+    sent = {"type": "friend_request.sent", "actor_id": "u1", "target_id": "t2"}
+    record = SimpleNamespace(
+        value=msgspec.json.encode({"event_id": "again", "occurred_at": START} | sent), topic="t", partition=0, offset=0
+    )
+
+    def fail() -> None:
+        with service.database.writing() as connection:
+            events.follower.take(connection, [record], service.clock())
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        fail()
+    assert "t2" not in reached(service)
+    events(sent, event_id="again")
+    assert reached(service)["t2"]["requests"] == 1
+    events(sent, event_id="again")
+    assert reached(service)["t2"]["requests"] == 1, "and then no more"
