@@ -34,6 +34,8 @@ from simulation.scenarios import NAMES
 
 WEEK: Final = 7 * 86_400_000
 OURS, REFERENCE, MEMORY = "kithwatch", "supervised reference", "the same, with sums"
+TOGETHER: Final = "the same, on evidence"
+REFERENCES: Final = (REFERENCE, MEMORY, TOGETHER)
 HELD_BACK: Final = "forum"
 
 
@@ -101,6 +103,8 @@ def of_kind(kind: str, options: argparse.Namespace) -> dict[str, Any]:
         methods[REFERENCE] = Reference(train)
         if options.sums:
             methods[MEMORY] = Reference(train, sums=True)
+        if options.evidence:
+            methods[TOGETHER] = Reference(train, evidence=True)
         del train
     for name, method in methods.items():
         begun = time.perf_counter()
@@ -125,7 +129,7 @@ def show(kind: str, found: dict[str, Any]) -> None:
             *(f"{entry[key]:.3f}" for key in ("harm_0.002", "harm_0.01", "recall")),
         )
     console.print(table)
-    ours, peers = found["methods"][OURS], [n for n in found["methods"] if n not in (OURS, REFERENCE, MEMORY)]
+    ours, peers = found["methods"][OURS], [n for n in found["methods"] if n not in (OURS, *REFERENCES)]
     if peers:
         best = max(peers, key=lambda name: found["methods"][name]["average_precision"])
         ratio = ours["average_precision"] / found["methods"][best]["average_precision"]
@@ -175,6 +179,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-peers", action="store_true", help="Leave the peers out.")
     parser.add_argument("--sums", action="store_true", help="Add a reference that sums up since the beginning.")
+    parser.add_argument(
+        "--evidence", action="store_true", help="Add a reference that is given only the evidence by family."
+    )
     parser.add_argument("--out", type=Path, help="A folder for detection.json.")
     options = parser.parse_args()
     unknown = [kind for kind in options.kinds.split(",") if kind not in NAMES]

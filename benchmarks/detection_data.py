@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.engine import Engine
-from detectors.episodes import FlagRecord
 from detectors.evaluation import Steps
+from detectors.judge import Judged
 from detectors.policy import default_policy
 from graph.batch import EventKind
-from graph.shard import Rows, Shard, Tick
+from graph.shard import Shard
 from graph.state import COLUMNS
 from simulation.scenarios import build
 from streams.decode import EventDecoder
@@ -58,6 +58,7 @@ class Run:
     events : all events: time (ms), actor, target (-1: none), signs, kind, age band told of the actor.
     rows : rows of features, as the engine wrote them (`graph.state.FEATURES`).
     who : the account of each row.
+    nats : evidence by family, as of each row, shape (rows, families).
     flags : score over time, by flags that accuse; `severe` whether an account had one of medium or above, and when.
     victim, reached : account and time (ms) of each first contact of an attacker with a child it sought out.
     """
@@ -69,6 +70,7 @@ class Run:
     events: NDArray[np.void]
     rows: NDArray[np.void]
     who: NDArray[np.int64]
+    nats: NDArray[np.float32]
     flags: Steps
     severe: NDArray[np.float64]
     victim: NDArray[np.int64]
@@ -80,16 +82,21 @@ class Run:
 
 
 class _Recorder(Engine):
-    """An engine that keeps the rows that it scored."""
+    """An engine that keeps the rows that it judged, and what it said of them."""
 
     def __init__(self) -> None:
         super().__init__(Shard(), default_policy())
         self.kept: list[NDArray[np.void]] = []
+        self.nats: list[NDArray[np.float32]] = []
+        judge = self.judge.judge
 
-    def take(self, step: Rows | Tick) -> Iterator[FlagRecord]:
-        if isinstance(step, Rows):
-            self.kept.append(step.table.copy())
-        yield from super().take(step)
+        def judging(rows: NDArray[np.void]) -> Judged:
+            judged = judge(rows)
+            self.kept.append(rows.copy())
+            self.nats.append(judged.nats.astype(np.float32))
+            return judged
+
+        self.judge.judge = judging
 
 
 def gather(job: Job) -> Run:
@@ -137,6 +144,7 @@ def gather(job: Job) -> Run:
         events=everything,
         rows=rows,
         who=number_of(rows["hash"]),
+        nats=np.concatenate(engine.nats),
         flags=Steps(np.array(who, np.int64), np.array(when, np.float64), np.array(score, np.float64)),
         severe=severe,
         victim=np.array([place[contact["account_id"]] for contact in reached], np.int64),

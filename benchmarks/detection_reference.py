@@ -51,10 +51,14 @@ class Reference:
     sums : bool
         Also give it what each account's rows came to so far, since the beginning of the stream: how often each kind of
         row, of target, of outcome and of sign. No window forgets there, so that it marks how far memory could go.
+    evidence : bool
+        Give it nothing but the evidence by family that our own sum adds up. What it finds beyond that sum lies in how
+        families go together, not in what they see.
     """
 
-    def __init__(self, runs: list[Run], *, sums: bool = False) -> None:
+    def __init__(self, runs: list[Run], *, sums: bool = False, evidence: bool = False) -> None:
         self._sums = sums
+        self._evidence = evidence
         rng = np.random.Generator(np.random.PCG64(0))
         tables, truths, weights = [], [], []
         for run in runs:
@@ -84,6 +88,8 @@ class Reference:
                 model.fit(table, truth, sample_weight=weight)
 
     def _table(self, run: Run) -> NDArray[np.float32]:
+        if self._evidence:
+            return run.nats
         table = features(run.rows)
         return np.hstack([table, so_far(run)]) if self._sums else table
 

@@ -17,6 +17,7 @@ from benchmarks.detection_data import Job, Run, feature_names, features, gather
 from benchmarks.detection_peers import PEERS, renren, synchrotrap
 from benchmarks.detection_reference import Reference, so_far
 from detectors.evaluation import Steps, average_precision
+from detectors.evidence import FAMILIES
 from graph.batch import EventKind
 from graph.state import FEATURES
 
@@ -40,6 +41,7 @@ def played(accounts: int, *events: tuple[float, EventKind, int, int]) -> Run:
         events=made,
         rows=np.zeros(0, FEATURES),
         who=np.zeros(0, np.int64),
+        nats=np.zeros((0, len(FAMILIES)), np.float32),
         flags=Steps(np.zeros(0, np.int64), np.zeros(0), np.zeros(0)),
         severe=np.full(accounts, np.inf),
         victim=np.zeros(0, np.int64),
