@@ -53,7 +53,7 @@ def erase_due(connection: Connection, keys: Keys, now: int) -> int:
     held = exists().where(cases.c.legal_hold, cases.c.account == erasures.c.account)
     waiting = select(erasures.c.account).where(erasures.c.done_at.is_(None), ~held).limit(AT_ONCE)
     due = connection.execute(waiting).scalars().all()
-    lock_cases(connection, connection.execute(select(cases.c.id).where(cases.c.account.in_(due))).scalars().all())
+    lock_cases(connection, due, by=cases.c.account)
     done = 0
     for account in due:
         _erase(connection, account)

@@ -15,7 +15,7 @@ from sqlalchemy import event as happens
 
 from console.erasure import ask_for_erasure
 from console.ingest import upsert
-from console.locks import lock_cases_of
+from console.locks import lock_cases
 from console.service import Service
 from console.surroundings import add_activity, add_contacts, bits, contact, count_hours, describe
 from console.tables import cases, identities
@@ -98,7 +98,7 @@ class Follower:
                     self._note(event, reached, happened)
         if fresh:
             happens.listen(connection, "rollback", lambda _: self._forget(fresh))
-        lock_cases_of(connection, {self.ingest.pseudonym(event.actor_id) for event in facts})
+        lock_cases(connection, {self.ingest.pseudonym(event.actor_id) for event in facts}, by=cases.c.account)
         for event in facts:
             self._describe(connection, event)
         named = {other for _, other in reached}

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from console.bulkwrite import among
 from console.tables import cases
 
-__all__ = ["lock_cases", "lock_cases_of", "locking"]
+__all__ = ["lock_cases", "locking"]
 
 
 def locking(query: Any, *, skip_locked: bool = False) -> Any:
@@ -26,15 +26,8 @@ def locking(query: Any, *, skip_locked: bool = False) -> Any:
     return query.with_for_update(key_share=True, skip_locked=skip_locked)
 
 
-def lock_cases(connection: Connection, numbers: Collection[int]) -> None:
-    """Lock cases for this transaction."""
-    if numbers and connection.dialect.name != "sqlite":
-        query = select(cases.c.id).where(among(connection, cases.c.id, numbers)).order_by(cases.c.id)
-        connection.execute(locking(query)).all()
-
-
-def lock_cases_of(connection: Connection, accounts: Collection[str]) -> None:
-    """Lock the cases of accounts, by pseudonym, for this transaction."""
-    if accounts and connection.dialect.name != "sqlite":
-        query = select(cases.c.id).where(among(connection, cases.c.account, accounts)).order_by(cases.c.id)
+def lock_cases(connection: Connection, wanted: Collection[Any], by: ColumnElement[Any] = cases.c.id) -> None:
+    """Lock cases for this transaction: those whose column `by` holds one of the values, by default their numbers."""
+    if wanted and connection.dialect.name != "sqlite":
+        query = select(cases.c.id).where(among(connection, by, wanted)).order_by(cases.c.id)
         connection.execute(locking(query)).all()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from console.announce import announce, listened
 from console.decisions import public
 from console.follow import Follower
-from console.locks import lock_cases_of
+from console.locks import lock_cases
 from console.outbox import Publisher
 from console.reader import Reader
 from console.service import Service
@@ -52,7 +52,7 @@ def take_flags(service: Service, contexts: str = "") -> Any:
                 bad.append((record, str(problem)[:300]))
         if beside:  # both change cases: all are locked before any is changed
             named = {flag.account_id for flag in good} | {context.account_id for context in beside}
-            lock_cases_of(connection, {ingest.pseudonym(name) for name in named})
+            lock_cases(connection, {ingest.pseudonym(name) for name in named}, by=cases.c.account)
         taken = ingest.take(connection, good, now)
         take_contexts(connection, ingest, beside, now)
         for event, numbers in (("case.opened", taken.opened), ("case.reopened", taken.reopened)):
