@@ -28,6 +28,7 @@ from benchmarks.detection_data import Job, Run, gather_all
 from benchmarks.detection_peers import PEERS
 from benchmarks.detection_reference import Reference
 from detectors.evaluation import Steps, average_precision, bootstrap, harm_before, limit_for_share
+from detectors.policy import Policy, PolicyError, load_policy
 from simulation.kinds import KINDS
 from simulation.missing import MISSING
 from simulation.scenarios import NAMES
@@ -89,7 +90,7 @@ def of_kind(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     def jobs(seeds: list[int]) -> list[Job]:
         return [Job(kind, seed, options.accounts, options.days, missing) for seed in seeds]
 
-    tests: list[Run] = list(gather_all(jobs(options.seeds), options.processes))
+    tests: list[Run] = list(gather_all(jobs(options.seeds), options.processes, options.policy))
     found: dict[str, Any] = {
         "events": mean([float(len(run.events)) for run in tests]),
         "accounts": len(tests[0]),
@@ -99,7 +100,7 @@ def of_kind(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     methods: dict[str, Any] = {} if options.no_peers else dict(PEERS)
     methods[OURS] = lambda run: run.flags
     if options.train:
-        train = list(gather_all(jobs(options.train), options.processes))
+        train = list(gather_all(jobs(options.train), options.processes, options.policy))
         methods[REFERENCE] = Reference(train)
         if options.sums:
             methods[MEMORY] = Reference(train, sums=True)
@@ -163,6 +164,14 @@ def numbers(text: str) -> list[int]:
     return found
 
 
+def policy_in(path: str) -> Policy:
+    """Return the policy in a file."""
+    try:
+        return load_policy(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, PolicyError) as problem:
+        raise argparse.ArgumentTypeError(f"{path}: {problem}") from None
+
+
 def main() -> None:
     """Run everything and print the tables."""
     usual = ",".join(kind for kind in KINDS if kind != HELD_BACK)
@@ -182,6 +191,7 @@ def main() -> None:
     parser.add_argument(
         "--evidence", action="store_true", help="Add a reference that is given only the evidence by family."
     )
+    parser.add_argument("--policy", type=policy_in, help="A policy other than the default.")
     parser.add_argument("--out", type=Path, help="A folder for detection.json.")
     options = parser.parse_args()
     unknown = [kind for kind in options.kinds.split(",") if kind not in NAMES]

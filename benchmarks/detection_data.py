@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from detectors.engine import Engine
 from detectors.evaluation import Steps
 from detectors.judge import Judged
-from detectors.policy import default_policy
+from detectors.policy import Policy, default_policy
 from graph.batch import EventKind
 from graph.shard import Shard
 from graph.state import COLUMNS
@@ -84,8 +85,8 @@ class Run:
 class _Recorder(Engine):
     """An engine that keeps the rows that it judged, and what it said of them."""
 
-    def __init__(self) -> None:
-        super().__init__(Shard(), default_policy())
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(Shard(), policy)
         self.kept: list[NDArray[np.void]] = []
         self.nats: list[NDArray[np.float32]] = []
         judge = self.judge.judge
@@ -99,7 +100,7 @@ class _Recorder(Engine):
         self.judge.judge = judging
 
 
-def gather(job: Job) -> Run:
+def gather(job: Job, policy: Policy | None = None) -> Run:
     """Make a stream, run it through the engine, and return what came of it."""
     stream = build(job.scenario, job.seed, job.accounts, job.days, missing=job.missing)
     labels = list(stream.labels())
@@ -110,7 +111,7 @@ def gather(job: Job) -> Run:
     def number_of(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         return order[np.minimum(np.searchsorted(hashes[order], keys), len(order) - 1)]
 
-    engine, decoder = _Recorder(), EventDecoder()
+    engine, decoder = _Recorder(policy or default_policy()), EventDecoder()
     events: list[NDArray[np.void]] = []
     steps: list[tuple[int, int, float]] = []
     severe = np.full(len(labels), np.inf)
@@ -153,13 +154,14 @@ def gather(job: Job) -> Run:
     )
 
 
-def gather_all(jobs: list[Job], processes: int) -> Iterator[Run]:
+def gather_all(jobs: list[Job], processes: int, policy: Policy | None = None) -> Iterator[Run]:
     """Yield the runs of several streams, in their order, made in so many processes."""
+    run = partial(gather, policy=policy)
     if processes <= 1:
-        yield from map(gather, jobs)
+        yield from map(run, jobs)
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(gather, jobs)
+        yield from pool.map(run, jobs)
 
 
 def _blocks(lines: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """Why a flag was raised, in numbers: what spoke for and against, and what would have had to be otherwise.
 
-The evidence of every family is linear in its count (`detectors.evidence`), other things equal, so the count at which
-the sum would have stayed below the line is arithmetic, and the sentence that names it is true.
+The raw evidence of every family is linear in its count (`detectors.evidence`), other things equal, and what it is worth
+never falls with it, so the count below which the sum would have stayed below the line is arithmetic, and the sentence
+that names it is true.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ NOUNS: Final = {
 """What the count of a family is a number of."""
 _TOLD: Final = [(f, family.detector, NOUNS[family.name]) for f, family in enumerate(FAMILIES)]
 _OWN: Final = {name: family_numbers(name) for name in DETECTORS}
-LEAST: Final = 0.5
+LEAST: Final = 0.25
 """Evidence that is worth naming, in nats."""
 LEAST_COUNT: Final = 0.01
 """Fewer of anything of late is none."""
@@ -149,11 +150,11 @@ def _limit(limit: int, policy: Policy) -> dict[str, float]:
 def _count_at_line(case: Case, f: int, surplus: float, judge: Judge) -> float | None:
     """Return the count of family `f` at which the sum meets the line; None if it alone cannot bring it there."""
     p, c = judge.params, case.cohort
-    goal = (case.evidence_list[f] - surplus) / p.weight.item(f)
+    goal = judge.curves.reach(f, (case.evidence_list[f] - surplus) / p.weight.item(f))
     about_minors, about_volume = judge.limits.roles.tolist()
     roles = int(case.row["roles"])
     exempt = (p.about_minors.item(f) and roles & about_minors) or (f == VOLUME and roles & about_volume)
-    if goal < p.lowest or not p.applies.item(f, c) or exempt:
+    if goal is None or not p.applies.item(f, c) or exempt:
         return None
     if f == MINOR_SUM:
         if goal < 0.0:

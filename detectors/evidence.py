@@ -1,4 +1,4 @@
-"""The families of evidence, each a log Bayes factor for or against an account, and their sum.
+"""The families of evidence, each a log Bayes factor for or against an account, and the sum of what they are worth.
 
 For each family there is what is ordinary in the account's cohort (`detectors.reference`) and an alternative in which
 the odds of it are `odds` times as high. The evidence is the log of how much better the alternative explains the
@@ -14,10 +14,14 @@ towards that among the people it knows, and never below the cohort's.
 
 Each speaks for the person (negative) as well as against. Families are conditional on one another where that is
 natural (minors *of* strangers, refusals *by* minors *of* their answers), so that a busy account is not counted five
-times over. Each is clipped: no single family, whose model is only so good, decides alone. The sum is the **weight of
-evidence** (Good, 1950; 1985) in nats, as if families were independent given the cohort. They are not quite; what a
-sum is worth on this platform is therefore read from the sums that its accounts reach (`detectors.experience`), not
-from theory.
+times over.
+
+What a family's model says is not what it is worth: models err, and families see the same contacts. Each therefore goes
+through a **curve** of the policy, which rises and never falls, and says how many nats so much of this family is worth
+beside all others (calibration of likelihood ratios; Brümmer and du Preez, "Application-independent evaluation of
+speaker detection", 2006; `benchmarks/calibration.py`). Curves flatten, so that no family decides alone. The sum is the
+**weight of evidence** (Good, 1950; 1985) in nats. What a sum is worth on this platform is read from the sums that its
+accounts reach (`detectors.experience`), not from theory.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.cohorts import COHORTS, MINOR
+from detectors.curves import Curves, worth
 from detectors.reference import Reference
 from detectors.sums import Sum
 from graph.jit import njit
@@ -161,7 +166,7 @@ def fill_counts(values: Any, k: Any, n: Any, rate: Any) -> None:
 def weigh(
     rows: Any, sums: Any, cusum: Any, cohort: Any, p: Any, masks: Any, k: Any, n: Any, out: Any, total: Any
 ) -> None:
-    """Write the evidence of each row: every family's, clipped and weighed, and the sum of those that count.
+    """Write the evidence of each row: what every family's is worth, weighed, and the sum of those that count.
 
     `masks[0]` and `masks[1]` hold the roles for which minor families and the volume say nothing.
     """
@@ -186,7 +191,7 @@ def weigh(
             out[i, VOLUME] = 0.0
         whole = 0.0
         for f in range(N):
-            out[i, f] = min(max(out[i, f], p.lowest), p.highest) * p.weight[f]
+            out[i, f] = worth(out[i, f], p.at, p.curves, f) * p.weight[f]
             whole += out[i, f] * p.counts[f]
         total[i] = whole
 
@@ -218,10 +223,10 @@ class Params(NamedTuple):
     applies: NDArray[np.bool_]  # (families, COHORTS)
     about_minors: NDArray[np.bool_]  # (families,)
     counts: NDArray[np.float64]  # (families,) 1 where it counts in the sum; 0 for a detector off or in shadow
-    weight: NDArray[np.float64]  # (families,) what a nat counts, after clipping
+    weight: NDArray[np.float64]  # (families,) what a nat counts, after its curve
     per_sum: float
-    lowest: float
-    highest: float
+    at: NDArray[np.float64]  # as in `Curves`
+    curves: NDArray[np.float64]
 
     @classmethod
     def of(
@@ -229,7 +234,7 @@ class Params(NamedTuple):
         reference: Reference,
         odds: NDArray[np.float64],
         counts: NDArray[np.float64],
-        clip: tuple[float, float],
+        curves: Curves,
         weight: NDArray[np.float64],
     ) -> Params:
         """Return the parameters that follow from a reference.
@@ -240,8 +245,7 @@ class Params(NamedTuple):
         odds : ndarray, shape (families,)
             Of the alternative; for `SUM`, what a nat of the test counts.
         counts : ndarray, shape (families,)
-        clip : (float, float)
-            The least and the most that a family says.
+        curves : Curves
         weight : ndarray, shape (families,)
             What a nat of it counts.
         """
@@ -268,6 +272,6 @@ class Params(NamedTuple):
             counts=counts,
             weight=weight,
             per_sum=float(odds[MINOR_SUM]),
-            lowest=clip[0],
-            highest=clip[1],
+            at=curves.at,
+            curves=curves.worth,
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.cohorts import MINOR, cohort_of
+from detectors.curves import Curves
 from detectors.cusum import Cusum
 from detectors.evidence import DETECTORS, FAMILIES, MEMBER, RATES, SHARES, Params, add_up, fill_counts, weigh
 from detectors.experience import GROUPS, Experience, weaken
@@ -40,7 +41,7 @@ class Judged:
     sums : ndarray of float32, shape (n, Sum.SIZE)
     cusum : ndarray of detectors.cusum.SUM, shape (n,)
     nats : ndarray, shape (n, families)
-        Evidence by family, clipped.
+        Evidence by family: what it is worth.
     total : ndarray, shape (n,)
         The sum of those that count: without detectors in shadow.
     level : ndarray of int8, shape (n,)
@@ -134,7 +135,7 @@ class Judge:
         self.reference = Reference(policy.baseline, prior, np.array([RATES[0].prior, 0.1]))
         self.experience = Experience(policy.baseline)
         self.limits = Limits(policy)
-        self.clip = (-policy.evidence.favour, policy.evidence.against)
+        self.curves = Curves.of(policy.evidence.curves, [family.name for family in FAMILIES])
         self.odds = np.ones(len(FAMILIES))
         self.counts = np.zeros(len(FAMILIES))
         self.weight = np.ones(len(FAMILIES))
@@ -155,7 +156,7 @@ class Judge:
         """What follows from the reference as it stands."""
         learned = self.reference
         if self._prepared is None or self._prepared[0] is not learned.share or self._prepared[1] != learned.filled:
-            made = Params.of(learned, self.odds, self.counts, self.clip, self.weight)
+            made = Params.of(learned, self.odds, self.counts, self.curves, self.weight)
             self._prepared = (learned.share, learned.filled, made)
         return self._prepared[2]
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import yaml
 
+from detectors.curves import problem_of
 from graph.batch import Role
 
 __all__ = ["SEVERITIES", "MassAdd", "MinorTargeting", "Policy", "PolicyError", "default_policy", "load_policy"]
@@ -92,14 +93,13 @@ class BaselinePolicy(_Part, frozen=True):
     prior_samples: Positive
 
 
-class EvidencePolicy(_Part, frozen=True, rename={"favour": "for"}):
+class EvidencePolicy(_Part, frozen=True):
     """How evidence is summed."""
 
     memory_days: Annotated[float, msgspec.Meta(ge=0.5, le=365.0)]
-    against: Positive
-    favour: Positive
     speak: Positive
     score_half: Positive
+    curves: dict[str, list[float]]
 
 
 MOST_ODDS: Final = 1000
@@ -282,6 +282,8 @@ def load_policy(text: str) -> Policy:
         raise PolicyError(f"not YAML: {problem}") from None
     document = _merge(_default_document(), {} if changes is None else changes, "")
     _check_odds(document["detectors"])
+    if problem := problem_of(document["evidence"]["curves"]):
+        raise PolicyError(f"evidence.curves.{problem}")
     try:
         policy = msgspec.convert(document, Policy)
     except msgspec.ValidationError as problem:

@@ -1,4 +1,4 @@
-"""Evidence by family: as the formula says, clipped, for those whom it is about, and never less for more of the same."""
+"""Evidence by family: what formula and curve say, for those whom it is about, and never less for more of the same."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detectors import evidence
 from detectors.cohorts import COHORTS, MINOR
+from detectors.curves import Curves
 from detectors.cusum import SUM
 from detectors.evidence import DETECTORS, FAMILIES, RATES, SHARES, Params, add_up, family_numbers, fill_counts, weigh
 from detectors.policy import default_policy, role_bits
@@ -22,11 +23,12 @@ from graph.batch import Role
 from tests.detectors.rows import any_rows, rows
 
 POLICY = default_policy()
-CLIP = (-POLICY.evidence.favour, POLICY.evidence.against)
 NAMES = [family.name for family in FAMILIES]
+CURVES = Curves.of(POLICY.evidence.curves, NAMES)
 ODDS = np.array([POLICY.detectors.named(family.detector).odds[family.name] for family in FAMILIES])
 MASKS = np.array([int(Role.EDUCATOR | Role.COACH), int(Role.MODERATOR)], np.int64)
-WIDE = (-1e9, 1e9)
+PLAIN = Curves(np.array([-1e9, 0.0, 1e9]), np.tile([-1e9, 0.0, 1e9], (len(FAMILIES), 1)))
+"""Curves by which evidence is worth what the formula says."""
 ALL = np.ones(len(FAMILIES))
 EVEN = np.ones(len(FAMILIES))
 
@@ -43,8 +45,8 @@ def learned(seed: int = 0) -> Reference:
     return reference
 
 
-def params(clip: tuple[float, float] = WIDE, odds: NDArray[np.float64] = ODDS, seed: int = 0) -> Params:
-    return Params.of(learned(seed), odds, ALL, clip, EVEN)
+def params(curves: Curves = PLAIN, odds: NDArray[np.float64] = ODDS, seed: int = 0) -> Params:
+    return Params.of(learned(seed), odds, ALL, curves, EVEN)
 
 
 def weighed(
@@ -99,7 +101,7 @@ def counts_of(v: dict[str, float]) -> dict[str, tuple[float, float]]:
 
 
 def plain(
-    v: NDArray[np.float32], row: Any, cohort: int, test: float, reference: Reference, clip: tuple[float, float]
+    v: NDArray[np.float32], row: Any, cohort: int, test: float, reference: Reference, curves: Curves
 ) -> list[float]:
     """The evidence of one row, from the two hypotheses themselves."""
     out = []
@@ -133,23 +135,23 @@ def plain(
             x = 0.0
         if family.name == "volume" and row["roles"] & MASKS[1]:
             x = 0.0
-        out.append(min(max(x, clip[0]), clip[1]))
+        out.append(float(np.interp(x, curves.at, curves.worth[f])))
     return out
 
 
 @settings(max_examples=150)
-@given(any_rows(), st.integers(0, 2**32 - 1), st.sampled_from([CLIP, WIDE]))
-def test_it_is_what_the_formula_says(table: NDArray[np.void], seed: int, clip: tuple[float, float]) -> None:
+@given(any_rows(), st.integers(0, 2**32 - 1), st.sampled_from([CURVES, PLAIN]))
+def test_it_is_what_the_formula_says(table: NDArray[np.void], seed: int, curves: Curves) -> None:
     rng = np.random.Generator(np.random.PCG64(seed))
     n, cohort = len(table), rng.integers(0, COHORTS, len(table))
     sums, cusum = any_sums(rng, n), np.zeros(n, SUM)
     cusum["value"] = rng.exponential(4.0, n) * rng.choice([0.0, 1.0], n)
     counts = rng.choice([0.0, 1.0], len(FAMILIES))
     weight = rng.uniform(0.25, 4.0, len(FAMILIES))
-    p = Params.of(learned(seed), ODDS, counts, clip, weight)
+    p = Params.of(learned(seed), ODDS, counts, curves, weight)
     found, total = weighed(p, sums, cohort, table, cusum)
     for i in range(n):
-        want = plain(sums[i], table[i], int(cohort[i]), float(cusum["value"][i]), learned(seed), clip)
+        want = plain(sums[i], table[i], int(cohort[i]), float(cusum["value"][i]), learned(seed), curves)
         assert found[i].tolist() == pytest.approx((weight * want).tolist(), rel=1e-4, abs=1e-4)
         assert total[i] == pytest.approx(sum(x for x, counted in zip(found[i], counts, strict=True) if counted))
 
@@ -173,7 +175,7 @@ def test_the_ordinary_share_speaks_for_an_account_and_the_alternatives_against_i
     """By as much either way, at the design effect of one contact: the sign follows which of the two is nearer."""
     reference = learned()
     reference.rho[:] = 0.0
-    p = Params.of(reference, ODDS, ALL, WIDE, EVEN)
+    p = Params.of(reference, ODDS, ALL, PLAIN, EVEN)
     c = 4 * MINOR + 3 if FAMILIES[f].groups == "minors" else 15
     q = reference.share[f, c]
     q1 = 1.0 / (1.0 + (1.0 / q - 1.0) / ODDS[f])
@@ -183,7 +185,7 @@ def test_the_ordinary_share_speaks_for_an_account_and_the_alternatives_against_i
     # were the two hypotheses exchanged, so would be the signs: what speaks for one speaks against the other
     swapped = Reference(POLICY.baseline, np.array([s.prior for s in SHARES]), np.array([RATES[0].prior, 0.1]))
     swapped.share, swapped.rho = np.full_like(reference.share, q1), reference.rho
-    back = Params.of(swapped, 1.0 / ODDS, ALL, WIDE, EVEN)
+    back = Params.of(swapped, 1.0 / ODDS, ALL, PLAIN, EVEN)
     assert back.plus[f, c] == pytest.approx(-p.plus[f, c])
     assert back.minus[f, c] == pytest.approx(-p.minus[f, c])
 
@@ -274,11 +276,11 @@ def test_no_family_says_more_than_the_policy_lets_it(table: NDArray[np.void], se
     sums = any_sums(rng, len(table)) * np.float32(rng.choice([1.0, 1e3, 1e6]))
     cusum = np.zeros(len(table), SUM)
     cusum["value"] = 1e6
-    found, total = weighed(params(CLIP), sums, rng.integers(0, COHORTS, len(table)), table, cusum)
+    found, total = weighed(params(CURVES), sums, rng.integers(0, COHORTS, len(table)), table, cusum)
     assert np.isfinite(found).all()
-    assert (found >= CLIP[0]).all()
-    assert (found <= CLIP[1]).all()
-    assert (total <= CLIP[1] * len(FAMILIES)).all()
+    assert (found >= CURVES.worth[:, 0]).all()
+    assert (found <= CURVES.worth[:, -1]).all()
+    assert (total <= CURVES.worth[:, -1].sum()).all()
 
 
 @settings(max_examples=100)
@@ -306,7 +308,7 @@ def test_in_the_first_weeks_sums_are_compared_with_what_they_can_hold_by_then() 
     early, late = learned(), learned()
     early.filled, late.filled = 0.5, 1.0
     late.mean = late.mean / 2.0
-    one, other = (Params.of(reference, ODDS, ALL, WIDE, EVEN) for reference in (early, late))
+    one, other = (Params.of(reference, ODDS, ALL, PLAIN, EVEN) for reference in (early, late))
     np.testing.assert_allclose(one.slope, other.slope)
     np.testing.assert_allclose(one.offset, other.offset)
 

@@ -213,7 +213,7 @@ def test_what_it_learned_changes_what_evidence_is_worth() -> None:
         judge.learn(NOW // DAY * DAY + (tick + 1) * 6 * HOUR, people(300))
         judge.judge(rows(300, what=0, time=NOW + tick))  # looked at again, nothing new
     after = judge.judge(rows(300, what=0, time=NOW + 20)).nats[-1, volume]
-    assert before > 0.5
+    assert before > 0.1
     assert after < 0.0
 
 

@@ -61,6 +61,8 @@ def test_each_value_makes_another_version(path: str) -> None:
     other: Any
     if isinstance(value, bool):
         other = not value
+    elif path.startswith("evidence.curves"):
+        other = [*value[:-1], value[-1] + 1]
     elif isinstance(value, list):
         other = []
     else:
@@ -124,8 +126,32 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(path: str, value: Any)
         ("detectors: {minor_targeting: {odds: {minor_sum: 0}}}", "detectors.minor_targeting.odds"),
         ("evidence: {memory_days: 0.1}", "evidence.memory_days"),
         ("evidence: {memory_days: 1000}", "evidence.memory_days"),
-        ("evidence: {in_favour: 4}", "evidence.in_favour: unknown; expected one of memory_days, against, for"),
-        ("evidence: {against: 0}", "evidence.against"),
+        (
+            "evidence: {in_favour: 4}",
+            "evidence.in_favour: unknown; expected one of memory_days, speak, score_half, curves",
+        ),
+        (
+            "evidence: {curves: {minor: [0, 1]}}",
+            "evidence.curves.minor: unknown; expected one of at, strangers, scattered",
+        ),
+        ("evidence: {curves: {at: [-1, 0, 1]}}", "evidence.curves.strangers: expected 3 numbers, one for each of `at`"),
+        (
+            "evidence: {curves: {at: [-1, 1, 2]}}",
+            "evidence.curves.at: expected 2 to 40 rising numbers, and 0 among them",
+        ),
+        ("evidence: {curves: {at: [0]}}", "evidence.curves.at"),
+        ("evidence: {curves: {at: [0, 0, 1]}}", "evidence.curves.at"),
+        ("evidence: {curves: {at: [0, .nan, 1]}}", "evidence.curves.at"),
+        ("evidence: {curves: {at: much}}", "evidence.curves.at"),
+        (
+            "evidence: {curves: {minors: [-8, -4, -2, -1, -0.3, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9]}}",
+            "minors: a curve never falls",
+        ),
+        (
+            "evidence: {curves: {minors: [-8, -4, -2, -1, -0.3, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, .inf]}}",
+            "minors: a curve never",
+        ),
+        ("evidence: {curves: {minors: [-8, -4, -2, -1, -0.3, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]}}", "is 0 at 0"),
         ("evidence: {score_half: -1}", "evidence.score_half"),
         ("episodes: {update_nats: 0}", "episodes.update_nats"),
         ("circuit_breaker: {flags_per_day: 0}", "circuit_breaker.flags_per_day"),
