@@ -31,17 +31,17 @@ GROUPS: Final = 4
 BINS: Final = 400
 WIDTH: Final = 0.25
 """Nats a bin of the histogram; the last bin holds all above."""
-PRIOR: Final = 300.0
+PRIOR: Final = 150.0
 """Account-days for which the prior is believed, before there is experience."""
-PRIOR_SCALE: Final = 1.4
+PRIOR_SCALE: Final = 1.1
 """Nats of evidence that make innocent account-days e times as rare, before there is experience. Were nats exactly what
-they are worth it would be 1; it is generous, since no platform is quite like another."""
+they are worth it would be 1; it is a little more, since no platform is quite like another."""
 FLOOR: Final = -20.0
 """The lowest evidence that the histogram tells apart, in nats."""
 POOL: Final = 1000.0
 """Account-days of all age groups that an age group without its own leans on."""
-LEAST: Final = 0.85
-"""The least scale, in nats: little more is believed of a nat than that it makes innocent account-days e times as rare,
+LEAST: Final = 0.75
+"""The least scale, in nats: not much more is believed of a nat than that it makes innocent account-days e times as rare,
 which is what a nat promises."""
 UNSEEN: Final = -1e9
 UPPER: Final = 0.05

@@ -92,7 +92,7 @@ def test_before_experience_the_prior_asks_for_much_and_for_the_same_of_everybody
     assert all(line == lines[0] for line in lines)
     assert lines[0] == sorted(lines[0])
     assert lines[0][0] > LOW  # a nat of evidence is worth less than a nat until the platform has shown otherwise
-    assert 1.1 * MEDIUM < lines[0][1] < 4 * MEDIUM
+    assert 0.9 * MEDIUM < lines[0][1] < 4 * MEDIUM
 
 
 def test_a_few_account_days_do_not_overthrow_the_prior() -> None:

@@ -120,7 +120,7 @@ def test_a_slow_groomer_is_flagged() -> None:
 
 @pytest.mark.parametrize(("band", "flagged"), [("16_17", False), ("13_15", True), ("under_13", True)])
 def test_an_18_to_20_is_a_near_peer_of_16_and_17_and_of_nobody_younger(band: str, flagged: bool) -> None:
-    made, minors = world(25, band, own="18_20")
+    made, minors = world(20, band, own="18_20")
     flags = flags_of(made.asks("x0", minors, NOON, 5 * 24, welcome=0.5))
     assert ("minor_targeting" in detectors(flags)) == flagged
     assert (severity(flags) >= 1) == flagged
