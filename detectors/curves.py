@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any, Final, NamedTuple
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,20 +32,24 @@ MOST_NATS: Final = 1000.0
 
 
 @njit
-def worth(x: float, at: Any, curves: Any, f: int) -> Any:
-    """Return what raw evidence `x` of family `f` is worth: on lines between (at, curve), flat beyond their ends."""
+def worth(x: float, at: Any, zero: int, curves: Any, f: int) -> Any:
+    """Return what raw evidence `x` of family `f` is worth: on lines between (at, curve), flat beyond their ends.
+
+    `zero` is the place of 0 in `at`.
+    """
     if x == 0.0:
         return 0.0
     if x <= at[0]:
         return curves[f, 0]
-    for i in range(1, len(at)):
+    for i in range(zero + 1 if x > 0.0 else 1, len(at)):
         if x < at[i]:
             low, high = curves[f, i - 1], curves[f, i]
             return min(low + (high - low) * ((x - at[i - 1]) / (at[i] - at[i - 1])), high)
     return curves[f, len(at) - 1]
 
 
-class Curves(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Curves:
     """What evidence is worth.
 
     Attributes
@@ -56,16 +62,27 @@ class Curves(NamedTuple):
 
     at: NDArray[np.float64]
     worth: NDArray[np.float64]
+    _points: list[float] = field(init=False)
+    _lines: list[list[float]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # one number at a time is read faster from lists
+        object.__setattr__(self, "_points", self.at.tolist())
+        object.__setattr__(self, "_lines", self.worth.tolist())
+
+    @property
+    def zero(self) -> int:
+        """The place of 0 in `at`."""
+        return self._points.index(0.0)
 
     def reach(self, f: int, goal: float) -> float | None:
         """Return the least raw evidence of family `f` that is worth `goal`; None if the least of all is."""
-        curve = self.worth[f]
-        i = int(np.searchsorted(curve, goal))
+        curve, at = self._lines[f], self._points
+        i = bisect_left(curve, goal)
         if i in (0, len(curve)):
             return None
-        low, high = curve.item(i - 1), curve.item(i)
-        begin, end = self.at.item(i - 1), self.at.item(i)
-        return float(begin + (end - begin) * (goal - low) / (high - low))
+        low, begin = curve[i - 1], at[i - 1]
+        return begin + (at[i] - begin) * (goal - low) / (curve[i] - low)
 
     @classmethod
     def of(cls, curves: dict[str, list[float]], names: list[str]) -> Curves:

@@ -191,7 +191,7 @@ def weigh(
             out[i, VOLUME] = 0.0
         whole = 0.0
         for f in range(N):
-            out[i, f] = worth(out[i, f], p.at, p.curves, f) * p.weight[f]
+            out[i, f] = worth(out[i, f], p.at, p.zero, p.curves, f) * p.weight[f]
             whole += out[i, f] * p.counts[f]
         total[i] = whole
 
@@ -226,6 +226,7 @@ class Params(NamedTuple):
     weight: NDArray[np.float64]  # (families,) what a nat counts, after its curve
     per_sum: float
     at: NDArray[np.float64]  # as in `Curves`
+    zero: int
     curves: NDArray[np.float64]
 
     @classmethod
@@ -273,5 +274,6 @@ class Params(NamedTuple):
             weight=weight,
             per_sum=float(odds[MINOR_SUM]),
             at=curves.at,
+            zero=curves.zero,
             curves=curves.worth,
         )

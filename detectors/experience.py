@@ -41,8 +41,8 @@ FLOOR: Final = -20.0
 POOL: Final = 1000.0
 """Account-days of all age groups that an age group without its own leans on."""
 LEAST: Final = 0.75
-"""The least scale, in nats: not much more is believed of a nat than that it makes innocent account-days e times as rare,
-which is what a nat promises."""
+"""The least scale, in nats: not much more is believed of a nat than that it makes innocent account-days e times as
+rare, which is what it promises."""
 UNSEEN: Final = -1e9
 UPPER: Final = 0.05
 LOWER: Final = 0.2

@@ -282,8 +282,8 @@ def load_policy(text: str) -> Policy:
         raise PolicyError(f"not YAML: {problem}") from None
     document = _merge(_default_document(), {} if changes is None else changes, "")
     _check_odds(document["detectors"])
-    if problem := problem_of(document["evidence"]["curves"]):
-        raise PolicyError(f"evidence.curves.{problem}")
+    if wrong := problem_of(document["evidence"]["curves"]):
+        raise PolicyError(f"evidence.curves.{wrong}")
     try:
         policy = msgspec.convert(document, Policy)
     except msgspec.ValidationError as problem:

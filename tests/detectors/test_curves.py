@@ -31,16 +31,16 @@ def any_curves(draw: st.DrawFn) -> Curves:
 @settings(max_examples=300)
 @given(any_curves(), st.lists(NATS, min_size=1, max_size=20))
 def test_it_is_linear_between_the_points_and_flat_beyond_them(curves: Curves, nats: list[float]) -> None:
-    found = [worth(x, curves.at, curves.worth, 0) for x in nats]
+    found = [worth(x, curves.at, curves.zero, curves.worth, 0) for x in nats]
     assert found == pytest.approx(np.interp(nats, curves.at, curves.worth[0]).tolist(), abs=1e-9)
-    assert worth(0.0, curves.at, curves.worth, 0) == 0.0
+    assert worth(0.0, curves.at, curves.zero, curves.worth, 0) == 0.0
 
 
 @settings(max_examples=300)
 @given(any_curves(), st.lists(NATS, min_size=2, max_size=40))
 def test_more_evidence_is_never_worth_less(curves: Curves, nats: list[float]) -> None:
     nats = sorted([*nats, *curves.at.tolist(), *np.nextafter(curves.at, -99).tolist()])
-    found = [worth(x, curves.at, curves.worth, 0) for x in nats]
+    found = [worth(x, curves.at, curves.zero, curves.worth, 0) for x in nats]
     assert found == sorted(found)
 
 
@@ -53,8 +53,8 @@ def test_the_least_evidence_that_is_worth_so_much_is_found(curves: Curves, part:
     if least is None:
         assert goal <= low
         return
-    assert worth(least + 1e-6, curves.at, curves.worth, 0) >= goal - 1e-9
-    assert worth(least - 1e-3, curves.at, curves.worth, 0) < goal
+    assert worth(least + 1e-6, curves.at, curves.zero, curves.worth, 0) >= goal - 1e-9
+    assert worth(least - 1e-3, curves.at, curves.zero, curves.worth, 0) < goal
 
 
 def test_no_evidence_reaches_more_than_the_top() -> None:
@@ -64,7 +64,7 @@ def test_no_evidence_reaches_more_than_the_top() -> None:
 
 def test_by_the_default_every_family_is_worth_something_and_none_decides_alone() -> None:
     def at(x: float) -> NDArray[np.float64]:
-        return np.array([worth(x, DEFAULT.at, DEFAULT.worth, f) for f in range(len(NAMES))])
+        return np.array([worth(x, DEFAULT.at, DEFAULT.zero, DEFAULT.worth, f) for f in range(len(NAMES))])
 
     assert problem_of(default_policy().evidence.curves) is None
     assert (at(4.0) >= 0.99).all()  # a quarter of what the model says

@@ -51,11 +51,11 @@ def test_the_first_finding_raises_a_flag() -> None:
     ("level", "nats", "sent"),
     [
         (MEDIUM, NATS, False),
-        (MEDIUM, NATS + 0.4, False),  # nothing to speak of
+        (MEDIUM, NATS + 0.7, False),  # nothing to speak of
         (HIGH, NATS, True),  # severity
-        (MEDIUM, NATS + 0.5, True),  # evidence
+        (MEDIUM, NATS + 0.8, True),  # evidence
         (HIGH, NATS - 5.0, True),  # severity, which a plain limit raised
-        (LOW, NATS + 0.5, True),  # a limit is no longer reached, and yet there is more evidence
+        (LOW, NATS + 0.8, True),  # a limit is no longer reached, and yet there is more evidence
         (MEDIUM, NATS - 5.0, False),
         (LOW, NATS, False),
     ],
@@ -83,7 +83,7 @@ def test_an_update_is_sent_when_the_score_rose_by_the_contracts_step() -> None:
 
 def test_small_steps_add_up_to_an_update() -> None:
     ledger = Ledger(POLICY)
-    sent = [note(ledger, START + i, MEDIUM, NATS + 0.2 * i) for i in range(7)]
+    sent = [note(ledger, START + i, MEDIUM, NATS + 0.3 * i) for i in range(7)]
     assert [news is not None for news in sent] == [True, False, False, True, False, False, True]
 
 
