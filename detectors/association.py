@@ -8,8 +8,8 @@ before, against the cohort's share (beta-binomial). An account is under suspicio
 
 Assumptions
 -----------
-That those who harm the same children have something in common. It never decides alone: it is clipped like every
-family, and `low` is as far as it gets by itself.
+That those who harm the same children have something in common. It never decides alone: its curve ends like that
+of every family, and `low` is as far as it gets by itself.
 
 Source
 ------
