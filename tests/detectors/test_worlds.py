@@ -54,7 +54,7 @@ def test_ordinary_people_are_left_in_peace() -> None:
 
 
 def test_a_mass_adder_is_flagged_while_it_is_at_it() -> None:
-    made, targets = world(150)
+    made, targets = world(60)
     flags = flags_of(made.asks("x0", targets, NOON, 24))
     assert severity(flags) >= 1
     assert {"mass_add", "scattered_targets"} <= detectors(flags)
@@ -91,12 +91,14 @@ def test_somebody_who_is_welcome_is_not_flagged_over_a_week() -> None:
 
 def test_to_be_answered_speaks_for_an_account() -> None:
     """The same sixty strangers: of one account nobody wants to know, of another most do."""
-    nats = []
+    nats, levels = [], []
     for welcome in (0.0, 0.8):
         made, targets = world(60)
-        made.asks("x0", targets, NOON, 48, welcome=welcome)
-        nats.append(max((flag.features["nats"] for flag in flags_of(made)), default=0.0))
-    assert nats[1] < nats[0] - 0.4
+        flags = flags_of(made.asks("x0", targets, NOON, 48, welcome=welcome))
+        nats.append(max((flag.features["nats"] for flag in flags), default=0.0))
+        levels.append(severity(flags))
+    assert nats[1] < nats[0] - 0.5
+    assert levels[0] >= 1 > levels[1]
 
 
 def test_a_minor_targeter_is_flagged() -> None:
