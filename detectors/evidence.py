@@ -1,8 +1,9 @@
 """The families of evidence, each a log Bayes factor for or against an account, and the sum of what they are worth.
 
 For each family there is what is ordinary in the account's cohort (`detectors.reference`) and an alternative in which
-the odds of it are `odds` times as high. The evidence is the log of how much better the alternative explains the
-account's own sums:
+the odds of it are `odds` times as high; for families with rates of an attacker's own (`odds_against`), `odds` times the
+prior's, so that what is common among all tells less. The evidence is the log of how much better the alternative
+explains the account's own sums:
 
 * share, k of n: [k ln(q1 / q0) + (n - k) ln((1 - q1) / (1 - q0))] / (1 + (n - 1) rho), which is the binomial log
   likelihood ratio over the design effect: contacts of one person resemble one another, and n of them are worth fewer;
@@ -38,7 +39,19 @@ from detectors.reference import Reference
 from detectors.sums import Sum
 from graph.jit import njit
 
-__all__ = ["DETECTORS", "FAMILIES", "MEMBER", "RATES", "SHARES", "SUM", "Family", "Params", "add_up", "family_numbers"]
+__all__ = [
+    "DETECTORS",
+    "FAMILIES",
+    "MEMBER",
+    "RATES",
+    "SHARES",
+    "SUM",
+    "Family",
+    "Params",
+    "add_up",
+    "family_numbers",
+    "odds_against",
+]
 
 
 class Family(NamedTuple):
@@ -53,12 +66,15 @@ class Family(NamedTuple):
         The share (or the mean) that is assumed before anything was seen.
     groups : str
         Whom it is about: `all` accounts, `adults` (and those of unknown age), or `minors`.
+    own_rate : bool
+        An attacker's share does not rise with what is ordinary: see `odds_against`.
     """
 
     name: str
     detector: str
     prior: float
     groups: str = "all"
+    own_rate: bool = False
 
 
 SHARES: Final = (
@@ -69,15 +85,15 @@ SHARES: Final = (
     Family("refused", "rejected_outreach", 0.5),
     Family("refused_by_minors", "rejected_outreach", 0.4),
     Family("unanswered", "cold_messaging", 0.5),
-    Family("blocked", "reported_by_minors", 0.02),
-    Family("luring", "grooming_progression", 0.02),
-    Family("severe", "grooming_progression", 0.005),
-    Family("deep", "grooming_progression", 0.002),
-    Family("luring_minors", "grooming_progression", 0.02),
-    Family("severe_minors", "grooming_progression", 0.005),
-    Family("deep_minors", "grooming_progression", 0.002),
+    Family("blocked", "reported_by_minors", 0.02, own_rate=True),
+    Family("luring", "grooming_progression", 0.02, own_rate=True),
+    Family("severe", "grooming_progression", 0.005, own_rate=True),
+    Family("deep", "grooming_progression", 0.002, own_rate=True),
+    Family("luring_minors", "grooming_progression", 0.02, own_rate=True),
+    Family("severe_minors", "grooming_progression", 0.005, own_rate=True),
+    Family("deep_minors", "grooming_progression", 0.002, own_rate=True),
     Family("suspects", "association", 0.05),
-    Family("shared", "lockstep", 0.03),
+    Family("shared", "lockstep", 0.03, own_rate=True),
     Family("not_peers", "age_impostor", 0.2, "minors"),
 )
 """Families that compare a share; in the order of `share_counts`."""
@@ -104,6 +120,21 @@ MOST: Final = 0.9
 def family_numbers(detector: str) -> list[int]:
     """Return the numbers of the families that a detector speaks for."""
     return [i for i, family in enumerate(FAMILIES) if family.detector == detector]
+
+
+def odds_against(share: NDArray[np.float64], odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many times the ordinary odds the alternative assumes, shape (shares, COHORTS).
+
+    Most shares of attackers are taken to be higher than is ordinary: where all are refused more, so are they. But how
+    often they show signs does not rise with how often a platform's classifier errs: where signs are ten times as common
+    among all, a sign tells a tenth. Blocks and shared targets are like that, too. For such families (`own_rate`) the
+    alternative's odds are `odds` times those of the *prior*, whatever is ordinary. Where that is as common among all,
+    it tells nothing (1); where it hardly ever happens, the odds are no more than `odds` squared.
+    """
+    prior = np.array([family.prior for family in SHARES])[:, None]
+    own = np.array([family.own_rate for family in SHARES])[:, None]
+    fixed = odds[:, None] * prior / (1.0 - prior) * (1.0 - share) / share
+    return np.where(own, np.clip(fixed, 1.0, odds[:, None] ** 2), odds[:, None])
 
 
 @njit
@@ -251,7 +282,7 @@ class Params(NamedTuple):
             What a nat of it counts.
         """
         q = reference.share
-        o = odds[:N_SHARES, None]
+        o = odds_against(q, odds[:N_SHARES])
         alternative = o * q / (1.0 - q + o * q)
         mean, shape, times = reference.usual(0), reference.shape[0], odds[VOLUME]
         more = times * mean

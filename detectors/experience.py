@@ -33,7 +33,7 @@ WIDTH: Final = 0.25
 """Nats a bin of the histogram; the last bin holds all above."""
 PRIOR: Final = 150.0
 """Account-days for which the prior is believed, before there is experience."""
-PRIOR_SCALE: Final = 1.1
+PRIOR_SCALE: Final = 1.25
 """Nats of evidence that make innocent account-days e times as rare, before there is experience. Were nats exactly what
 they are worth it would be 1; it is a little more, since no platform is quite like another."""
 FLOOR: Final = -20.0

@@ -50,7 +50,7 @@ def detectors(flags: list[FlagRecord]) -> set[str]:
 def test_ordinary_people_are_left_in_peace() -> None:
     flags = World().with_(PEOPLE).flags()
     assert len({flag.account_id for flag in flags if flag.severity != "low"}) <= 1
-    assert len(raised(flags)) <= 20  # of 300, in four weeks; a hint is 1 in 100 account-days
+    assert len(raised(flags)) <= 24  # of 300, in four weeks; a hint is 1 in 50 account-days
 
 
 def test_a_mass_adder_is_flagged_while_it_is_at_it() -> None:
@@ -187,7 +187,7 @@ def test_signs_of_grooming_are_told_of_and_ordinary_talk_says_little() -> None:
                 made.add("message.sent", hour + 2 + step, "x0", child, signs=[sign])
         flags = flags_of(made)
         said[deep] = max(flag.features.get("nats_grooming_progression", 0.0) for flag in flags)
-    assert said[False] < 2.0 < 6.0 < said[True]
+    assert said[False] < 2.0 < 4.5 < said[True]
     told = next(flag for flag in flags[::-1] if flag.detector == "grooming_progression")
     assert told.features["recent_deep_minors"] > 1.0
     assert "signs of luring in" in told.explanation
