@@ -24,6 +24,7 @@ _AGES: Final = ("age_band", "birth_date", "age_source")
 _OUTCOMES: Final = frozenset(
     {"friend_request.accepted", "friend_request.declined", "account.blocked", "account.reported"}
 )
+_DRAWN: Final = frozenset({"half", "sure_signs"})
 _MILD: Final = ("off_platform", "meet_up", "probing", "personal_info", "age_claim")
 _GRAVE: Final = ("sexual", "image_request", "secrecy", "blackmail")
 _MISTAKES: Final = 0.02
@@ -74,7 +75,8 @@ class Missing:
                         event.pop(field, None)
                 yield event
                 continue
-            if "half" in names and xxhash.xxh3_64_intdigest(self._salt + event["event_id"].encode()) & 1:
+            drawn = xxhash.xxh3_64_intdigest(self._salt + event["event_id"].encode()) if names & _DRAWN else 0
+            if "half" in names and drawn & 2:
                 continue
             if "outcomes" in names and kind in _OUTCOMES:
                 continue
@@ -85,14 +87,14 @@ class Missing:
             if "signs" in names:
                 event.pop("signs", None)
             elif "sure_signs" in names and kind == "message.sent":
-                self._mistake(event)
+                self._mistake(event, drawn)
             yield event
 
-    def _mistake(self, event: dict[str, Any]) -> None:
+    def _mistake(self, event: dict[str, Any], drawn: int) -> None:
         """Let a poor classifier read a message: it misses half of the signs, and finds some that are not there."""
-        drawn = xxhash.xxh3_64_intdigest(self._salt + event["event_id"].encode())
-        signs = [] if drawn & 1 else event.pop("signs", [])
-        event.pop("signs", None)
+        signs = event.pop("signs", [])
+        if drawn & 1:  # another bit than that by which half of the events are lost
+            signs = []
         rate, usual = _habit(self._salt + event["actor_id"].encode())
         if (drawn >> 11) < rate * (_BITS >> 11):
             found = usual[(drawn >> 1) % len(usual)]

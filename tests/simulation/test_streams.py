@@ -208,14 +208,24 @@ def check_mistakes(whole: dict[str, Any], left: dict[str, Any]) -> None:
     assert all({**event, "signs": 0} == {**left[key], "signs": 0} for key, event in whole.items())
     written = [key for key, event in whole.items() if event["type"] == "message.sent"]
     signed = [key for key in written if whole[key].get("signs")]
-    if len(signed) > 100:
+    if signed:
         kept = sum(set(whole[key]["signs"]) <= set(left[key].get("signs", [])) for key in signed)
-        assert 0.4 < kept / len(signed) < 0.6
+        assert 0.3 < kept / len(signed) < 0.7
     wrong = [key for key in written if left[key].get("signs") and not whole[key].get("signs")]
     assert 0.02 < len(wrong) / len(written) < 0.05
     by = Counter(whole[key]["actor_id"] for key in wrong)
     people = len({whole[key]["actor_id"] for key in written})
     assert sum(count for _, count in by.most_common(people // 10)) > 0.3 * len(wrong)
+
+
+def test_which_events_are_lost_says_nothing_of_which_signs_are_missed():
+    size = {"accounts": 600, "days": 4}
+    whole = {event["event_id"]: event for event in build("social", 4, **size).events()}
+    left = list(build("social", 4, **size, missing=("half", "sure_signs")).events())
+    signed = [event for event in left if whole[event["event_id"]].get("signs")]
+    kept = sum(set(whole[event["event_id"]]["signs"]) <= set(event.get("signs", [])) for event in signed)
+    assert len(signed) > 15
+    assert 0.2 < kept / len(signed) < 0.8
 
 
 @pytest.mark.parametrize("name", ["social", "teenchat", "collegemsg"])
