@@ -2,6 +2,9 @@
 
     python -m benchmarks.detection --kinds social,gaming --seeds 1,2 --train 11,12 --out var/detection
 
+Kinds are those of `simulation/`, or `friends`, `lobbies` and `video`: worlds of `benchmarks/independent/`, a simulator
+that was written apart from this project's code, and to which nothing was fitted.
+
 For each kind of platform all of them see the same streams, and no peer but the supervised reference sees a label. One
 table a kind: average precision over accounts, harm (the share of attackers' contacts with children that they sought
 out which took place before the first flag) at limits that flag 0.2 % and 1 % of innocent accounts, and the share of
@@ -27,6 +30,7 @@ from rich.table import Table
 from benchmarks.detection_data import Job, Run, gather_all
 from benchmarks.detection_peers import PEERS
 from benchmarks.detection_reference import Reference
+from benchmarks.independent.output import WORLDS
 from detectors.evaluation import Steps, average_precision, bootstrap, harm_before, limit_for_share
 from detectors.policy import Policy, PolicyError, load_policy
 from simulation.kinds import KINDS
@@ -194,13 +198,16 @@ def main() -> None:
     parser.add_argument("--policy", type=policy_in, help="A policy other than the default.")
     parser.add_argument("--out", type=Path, help="A folder for detection.json.")
     options = parser.parse_args()
-    unknown = [kind for kind in options.kinds.split(",") if kind not in NAMES]
+    kinds, known = options.kinds.split(","), (*NAMES, *WORLDS)
+    unknown = [kind for kind in kinds if kind not in known]
     if unknown:
-        parser.error(f"there is no scenario {unknown[0]!r}; choose of: {', '.join(NAMES)}")
+        parser.error(f"there is no scenario {unknown[0]!r}; choose of: {', '.join(known)}")
+    if options.missing and set(kinds) & set(WORLDS):
+        parser.error(f"--missing is not for the independent simulator: {', '.join(WORLDS)}")
     if set(options.seeds) & set(options.train):
         parser.error("the reference must not be measured on what it learned from: --seeds and --train share a seed")
     found = {}
-    for kind in options.kinds.split(","):
+    for kind in kinds:
         found[kind] = of_kind(kind, options)
         show(kind, found[kind])
     if options.out:

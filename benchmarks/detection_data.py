@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.independent.output import WORLDS
+from benchmarks.independent.output import Stream as Independent
 from detectors.engine import Engine
 from detectors.evaluation import Steps
 from detectors.judge import Judged
@@ -19,6 +21,7 @@ from graph.batch import EventKind
 from graph.shard import Shard
 from graph.state import COLUMNS
 from simulation.scenarios import build
+from simulation.stream import Stream
 from streams.decode import EventDecoder
 from streams.hashing import hash_id
 
@@ -100,9 +103,18 @@ class _Recorder(Engine):
         self.judge.judge = judging
 
 
+def stream_of(job: Job) -> Stream | Independent:
+    """Return the stream of a job: of `simulation/`, or of a world of the independent simulator."""
+    if job.scenario not in WORLDS:
+        return build(job.scenario, job.seed, job.accounts, job.days, missing=job.missing)
+    if job.missing:
+        raise ValueError(f"{job.scenario}: nothing can be left out of a stream of the independent simulator")
+    return Independent(job.scenario, job.seed, job.accounts or 10_000, int(job.days or 28))
+
+
 def gather(job: Job, policy: Policy | None = None) -> Run:
     """Make a stream, run it through the engine, and return what came of it."""
-    stream = build(job.scenario, job.seed, job.accounts, job.days, missing=job.missing)
+    stream = stream_of(job)
     labels = list(stream.labels())
     place = {entry["account_id"]: number for number, entry in enumerate(labels)}
     hashes = np.array([hash_id(name) for name in place], np.uint64)

@@ -152,7 +152,12 @@ def test_the_command_prints_the_tables_and_writes_them(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [(["--kinds", "nope"], "choose of"), (["--seeds", "1-3", "--train", "3"], "share a seed")]
+    ("arguments", "says"),
+    [
+        (["--kinds", "nope"], "choose of"),
+        (["--kinds", "friends", "--missing", "ages"], "not for the independent simulator"),
+        (["--seeds", "1-3", "--train", "3"], "share a seed"),
+    ],
 )
 def test_a_mistake_is_told(arguments: list[str], says: str):
     command = [sys.executable, "-m", "benchmarks.detection", *arguments]
