@@ -30,7 +30,7 @@ from graph.jit import njit
 from graph.state import DAY, LIVE, NIL, SLOTS, Var
 
 __all__ = [
-    *("call", "count_calls", "drop_callers", "drop_ties", "exposes", "forget_callers", "forget_erased"),
+    *("call", "count_calls", "drop_callers", "drop_ties", "exposes", "find_halves", "forget_callers", "forget_erased"),
     *("half", "halvings", "meet", "note_erased", "sweep", "tied"),
 ]
 
@@ -286,6 +286,30 @@ def forget_erased(s: Any, gone: Any) -> Any:
             if table.count[i] and is_among(gone, table.other[i]):
                 table.count[i] = 0
     s.vars[Var.ERASED] = 0
+
+
+@njit
+def find_halves(s: Any, keys: Any, marks: Any, rows: Any) -> Any:
+    """Write which accounts stand as `keys` (lower halves of hashes, sorted, each once), in one pass over all.
+
+    The index leads to an account by its whole hash only: where it begins to look depends on both halves.
+
+    Parameters
+    ----------
+    marks : array of bool
+        All false, a power of two in length: what most accounts are told apart by.
+    rows : array
+        Takes a row for each key: negative where no account stands as it, or more than one, for then none can be told.
+    """
+    mask = len(marks) - 1
+    for i in range(len(keys)):
+        marks[np.int64(keys[i]) & mask] = True
+        rows[i] = -1
+    for row in range(s.vars[Var.ACCOUNTS_TOP]):
+        low = half(s.accounts[row].hash)
+        if marks[low & mask] and s.accounts[row].state == LIVE and is_among(keys, low):
+            at = np.searchsorted(keys, low)
+            rows[at] = row if rows[at] == -1 else -2
 
 
 @njit

@@ -14,7 +14,7 @@ import networkx as nx
 import numpy as np
 
 from graph.batch import AgeBand, Role
-from graph.callers import halvings
+from graph.callers import find_halves, halvings
 from graph.jit import njit
 from graph.shard import Shard
 from graph.state import CONTACT, LIVE, NIL, STRANGER, WINDOWS, Var
@@ -36,6 +36,7 @@ __all__ = [
     "ties_of",
 ]
 
+MARKS: Final = 1 << 16
 FLAG_NAMES: Final = (
     *("stranger", "linked", "minor", "accepted", "declined", "ignored"),
     *("blocked", "reported", "replied", "cancelled", "contact", "lone"),
@@ -256,13 +257,13 @@ def ties_of(shard: Shard, row: int) -> dict[int, int]:
 def named(shard: Shard, halves: Iterable[int]) -> dict[int, str]:
     """Return the ids of accounts that stand as lower halves of their hashes, as far as this shard knows them.
 
-    Reads all accounts, once.
+    Reads all accounts, once. Where two of them stand as one half, neither is named.
     """
-    wanted = set(halves)
-    accounts = shard.state.accounts[: int(shard.state.vars[Var.ACCOUNTS_TOP])]
-    low = (accounts["hash"] & np.uint64(NIL)).astype(np.uint32)
-    rows = np.flatnonzero(np.isin(low, list(wanted)) & (accounts["state"] == LIVE)).tolist()
-    return {int(low[row]): shard.name(row) for row in rows}
+    keys = np.unique(np.fromiter(halves, np.int64))
+    rows = np.empty(len(keys), np.int64)
+    if len(keys):
+        find_halves(shard.state, keys, np.zeros(MARKS, np.bool_), rows)
+    return {int(key): shard.name(int(row)) for key, row in zip(keys, rows, strict=True) if row >= 0}
 
 
 def co_targets(shard: Shard, row: int) -> dict[int, int]:

@@ -3,6 +3,9 @@
 A worker sends one to the topic `kithwatch.contexts` with every flag: the account's age and friends, and its newest
 contacts with ages and outcomes, as its shard holds them at that moment. Unlike a flag, a context is no result that a
 replay gives again: what a batch brought in is already in it. It is for the picture beside the flag, never for judging.
+
+Its `group` names the others whom the account met at its targets, which is what `lockstep` weighs. It is a lead: a count
+never says too much, but an account is told by half a hash, and of another shard's account the name is mostly not known.
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from graph.callers import MOST, SHARED
 from streams.flags import Time
 
-__all__ = ["NEWEST", "Context", "ContextContact"]
+__all__ = ["GROUP", "NEWEST", "Context", "ContextContact", "GroupMember"]
 
 NEWEST: Final = 120
 """Contacts in a context: about as many as a picture can show."""
+GROUP: Final = 20
+"""Others who are named, at most."""
 
 
 class ContextContact(Struct, frozen=True, kw_only=True):
@@ -32,6 +38,13 @@ class ContextContact(Struct, frozen=True, kw_only=True):
     ]
 
 
+class GroupMember(Struct, frozen=True, kw_only=True):
+    """Another account that reaches for the same targets."""
+
+    account: str
+    shared: Annotated[int, Meta(ge=1, le=MOST, description="Targets that both reached for, at least.")]
+
+
 class Context(Struct, frozen=True, kw_only=True):
     """The surroundings of a flagged account, as its shard held them when the flag was sent."""
 
@@ -44,3 +57,16 @@ class Context(Struct, frozen=True, kw_only=True):
     friends: int
     clustering: Annotated[float, Meta(description="Share of pairs of friends who are friends.")]
     contacts: Annotated[list[ContextContact], Meta(description=f"The newest, at most {NEWEST}.")]
+    group: Annotated[
+        list[GroupMember],
+        Meta(
+            description=f"Accounts that reached for at least {SHARED} of its targets before it, the closest first,"
+            f" at most {GROUP}: those whose ids the shard knows. A lead, never a verdict."
+        ),
+    ] = []
+    group_size: Annotated[
+        int,
+        Meta(
+            ge=0, le=MOST, description="How many such accounts there are, with those whose ids the shard does not know."
+        ),
+    ] = 0

@@ -106,8 +106,7 @@ class LiveShard:
                         flagged.add(record.account_id)
                 found.extend(
                     (self.topics.contexts, context, {"key": account.encode()})
-                    for account in sorted(flagged)
-                    if (context := context_bytes(self.node.shard, account)) is not None
+                    for account, context in context_bytes(self.node.shard, sorted(flagged)).items()
                 )
             elif aloud:
                 for to, out in step:

@@ -16,8 +16,10 @@ from detectors.policy import default_policy
 from graph.message import Message, Reviews, split_events
 from graph.node import Node
 from graph.shard import Rows, Tick
+from graph.views import named
 from streams.decode import EventDecoder
 from streams.replay import Replay
+from streams.surroundings import context_bytes
 from streams.wire import pack, unpack
 
 __all__ = ["exercise"]
@@ -79,6 +81,9 @@ def exercise() -> None:
                         list(engine.take(step))
                     else:
                         outgoing.extend(step)
+    for node in nodes:
+        context_bytes(node.shard, ["a39"])
+        named(node.shard, [1])
 
 
 if __name__ == "__main__":

@@ -184,6 +184,30 @@ def test_suspicion_is_that_of_the_time_of_the_call() -> None:
     assert [(caller.actor, caller.suspicion) for caller in found] == [(low("c"), 0), (low("b"), 0), (low("a"), 2)]
 
 
+@settings(max_examples=60)
+@given(
+    happens=st.lists(st.tuples(st.booleans(), st.integers(0, 7), st.integers(0, 3)), max_size=40),
+    wanted=st.sets(st.integers(0, 9)),
+)
+def test_accounts_are_named_by_half_a_hash_where_it_is_theirs_alone(
+    happens: list[tuple[bool, int, int]], wanted: set[int]
+) -> None:
+    # hashes by hand: few lower halves, so that several accounts stand as one; 0 stands as 1
+    model: dict[str, int] = {}
+    shard = Shard()
+    for number, (deleted, lower, upper) in enumerate(happens):
+        name = f"{upper}-{lower}"
+        kind = K.ACCOUNT_DELETED if deleted else K.ACCOUNT_UPDATED
+        batch = batch_of([Event(kind, START + number, f"e{number}", name)])
+        batch.rows["actor"] = (upper + 1) << 32 | lower
+        list(shard.process(batch))
+        model.pop(name, None)
+        if not deleted:
+            model[name] = lower or 1
+    alone = {half for half, count in Counter(model.values()).items() if count == 1}
+    assert named(shard, wanted) == {half: name for name, half in model.items() if half in alone & wanted}
+
+
 def test_of_a_deleted_account_nothing_is_left_after_the_next_tick() -> None:
     shard = Shard(Settings(tick=HOUR))
     events = [Event(K.REQUEST_SENT, START + i, f"{name}{t}", name, t) for t in "tuv" for i, name in enumerate("ab")]

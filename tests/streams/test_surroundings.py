@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+
 import msgspec
 
+from detectors.policy import default_policy
+from graph.message import split_events
 from graph.shard import Shard
 from streams.contexts import NEWEST, Context
 from streams.decode import EventDecoder
+from streams.live import LiveShard
+from streams.metrics import Metrics
+from streams.settings import TopicNames
 from streams.surroundings import context_bytes
+from streams.wire import pack
 
 MINUTE = 60_000
 START = 1_795_321_320_000
@@ -27,9 +36,7 @@ def shard_of(*events: dict[str, object]) -> Shard:
 
 
 def context(shard: Shard, account: str) -> Context:
-    value = context_bytes(shard, account)
-    assert value is not None
-    return msgspec.json.decode(value, type=Context)
+    return msgspec.json.decode(context_bytes(shard, [account])[account], type=Context)
 
 
 def test_it_tells_ages_outcomes_and_times_of_contacts_newest_first() -> None:
@@ -60,4 +67,78 @@ def test_it_is_bounded() -> None:
 def test_an_account_without_contacts_or_unknown_has_little_or_none() -> None:
     shard = shard_of({"type": "account.updated", "actor_id": "a", "age_band": "16_17"})
     assert context(shard, "a").contacts == []
-    assert context_bytes(shard, "nobody") is None
+    assert context_bytes(shard, ["nobody"]) == {}
+
+
+def ring_of(names: str, targets: int, *more: dict[str, object]) -> Shard:
+    """Return a shard where each of a ring's members, one after the other, writes to the same targets."""
+    sent = [
+        {"type": "friend_request.sent", "actor_id": name, "target_id": f"t{target}"}
+        for name in names
+        for target in range(targets)
+    ]
+    return shard_of(*sent, *more)
+
+
+def group(shard: Shard, account: str) -> list[tuple[str, int]]:
+    return [(one.account, one.shared) for one in context(shard, account).group]
+
+
+def test_it_names_who_reaches_for_the_same_targets_the_closest_first() -> None:
+    once = [{"type": "friend_request.sent", "actor_id": "late", "target_id": f"t{target}"} for target in range(4)]
+    twice = [{"type": "friend_request.sent", "actor_id": "c", "target_id": f"t{target}"} for target in range(5, 8)]
+    shard = ring_of("ab", 5, *once, *twice, {"type": "friend_request.sent", "actor_id": "last", "target_id": "t0"})
+    assert group(shard, "a") == [], "it was there first"
+    assert group(shard, "b") == [("a", 5)]
+    assert sorted(group(shard, "late")) == [("a", 4), ("b", 4)]
+    assert [group(shard, name) for name in ("c", "last")] == [[], []], "fewer than three in common"
+    assert context(shard, "late").group_size == 2
+
+
+def test_of_a_group_only_those_are_named_whom_the_shard_knows() -> None:
+    shard = ring_of("abc", 4, {"type": "account.deleted", "actor_id": "b"})
+    found = context(shard, "c")
+    assert [one.account for one in found.group] == ["a"]
+    assert found.group_size == 2, "until the next tick"
+
+
+def sent_by(live: LiveShard, *events: dict[str, object]) -> list[tuple[str, Any]]:
+    """Return what a worker's only shard sends for events, one message each hour: topics and values."""
+    sent: list[tuple[str, Any]] = []
+    lines = [
+        msgspec.json.encode({"event_id": f"e{number}", "occurred_at": START + number * MINUTE} | event)
+        for number, event in enumerate(events)
+    ]
+    offset = 0
+    for at in range(0, len(lines), 60):
+        batch = EventDecoder().decode(lines[at : at + 60], not_after=START * 2).batch
+        log = deque(pack(message) for _, message in split_events(batch, 1))
+        while log:
+            for topic, value, _ in live.take(log.popleft(), offset, aloud=True):
+                if topic == live.topics.exchange:
+                    log.append(value)
+                else:
+                    sent.append((topic, msgspec.json.decode(value)))
+            offset += 1
+    return sent
+
+
+def test_the_contexts_beside_flags_name_the_ring() -> None:
+    names = [f"ring{number}" for number in range(5)]
+    sent = [
+        {"type": "message.sent", "actor_id": name, "target_id": f"t{target}", "target_age_band": "13_15"}
+        for target in range(30)
+        for name in names
+    ]
+    told = [{"type": "account.updated", "actor_id": name, "age_band": "21_plus"} for name in names]
+    policy = default_policy()
+    live = LiveShard(0, 1, policy, 0, TopicNames(), Metrics(policy.version))
+    outgoing = sent_by(live, *told, *sent)
+    flagged = {value["account_id"] for topic, value in outgoing if topic == live.topics.flags}
+    last = {value["account_id"]: value for topic, value in outgoing if topic == live.topics.contexts}
+    assert set(last) == flagged
+    assert set(names[1:]) <= flagged
+    for place, name in enumerate(names):
+        if name in last:  # each meets those who were there before it
+            assert {one["account"] for one in last[name]["group"]} == set(names[:place])
+            assert last[name]["group_size"] == place
