@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union_all
 
 from console.priority import Priority, parts
-from console.tables import accounts, cases, contacts, decisions, flags, users
+from console.tables import accounts, cases, contacts, decisions, flags, sharers, users
 from console.words import OUTCOMES, SIGNS, names_of
 
-__all__ = ["CaseFile", "load", "similar"]
+__all__ = ["CaseFile", "group", "load", "similar"]
 
 CONTACTS: Final = 400
 SIMILAR: Final = 8
+GROUP: Final = 40
 DECISIONS: Final = 200
 
 
@@ -39,6 +40,10 @@ class CaseFile(msgspec.Struct, frozen=True, kw_only=True):
         Newest first, with the name of who decided.
     similar
         Cases of other accounts that reached for the same targets, with how many.
+    group
+        Accounts that reach for the same targets, as workers count them: `other`, `shared`, and the case if it has one.
+    group_unnamed
+        How many more there were whom the account's worker could not name.
     """
 
     case: dict[str, Any]
@@ -49,6 +54,8 @@ class CaseFile(msgspec.Struct, frozen=True, kw_only=True):
     contacts_total: int
     decisions: list[dict[str, Any]]
     similar: list[dict[str, Any]]
+    group: list[dict[str, Any]]
+    group_unnamed: int
 
 
 def load(connection: Connection, case_id: int, now: int) -> CaseFile | None:
@@ -104,6 +111,8 @@ def load(connection: Connection, case_id: int, now: int) -> CaseFile | None:
         contacts_total=total,
         decisions=[dict(decision) for decision in made],
         similar=similar(connection, case_id),
+        group=group(connection, case) if case["role"] == "actor" else [],
+        group_unnamed=(account["unnamed"] or 0) if account and case["role"] == "actor" else 0,
     )
 
 
@@ -126,5 +135,30 @@ def similar(connection: Connection, case_id: int, limit: int = SIMILAR) -> list[
         .join(cases, cases.c.id == counted.c.case_id)
         .where(cases.c.role == "actor")
         .order_by(counted.c.shared.desc(), cases.c.id)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def group(connection: Connection, case: dict[str, Any], limit: int = GROUP) -> list[dict[str, Any]]:
+    """Return accounts that reach for the same targets, as contexts name them, those that share most first.
+
+    An account meets those who were at a target before it. So whom its own contexts name and who names it in theirs are
+    one group. A case that waits for its first flag is not told.
+    """
+    own = select(sharers.c.other, sharers.c.shared).where(sharers.c.case_id == case["id"])
+    named_by = (
+        select(cases.c.account, sharers.c.shared)
+        .join(cases, cases.c.id == sharers.c.case_id)
+        .where(sharers.c.other == case["account"])
+    )
+    both = union_all(own, named_by).subquery()
+    most = func.max(both.c.shared).label("shared")
+    others = (
+        select(both.c.other, most).group_by(both.c.other).order_by(most.desc(), both.c.other).limit(limit).subquery()
+    )
+    query = (
+        select(others.c.other, others.c.shared, cases.c.id.label("case"), cases.c.state, cases.c.severity)
+        .outerjoin(cases, (cases.c.account == others.c.other) & (cases.c.role == "actor") & (cases.c.flags > 0))
+        .order_by(others.c.shared.desc(), others.c.other)
     )
     return [dict(row) for row in connection.execute(query).mappings()]

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, text, union, union_all
 
 from console.keys import Keys, plain_pseudonym
-from console.tables import cases, contacts, decisions, identities
+from console.tables import cases, contacts, decisions, identities, sharers
 from console.words import AGE_BANDS, CLOSED, OPEN, POLICIES, STATES
 
 __all__ = ["Filters", "Page", "counts", "find", "page", "version_of"]
@@ -134,7 +134,8 @@ def find(connection: Connection, keys: Keys, q: str, *, by_beginning: bool) -> S
     """Return the query for the numbers of cases that a search means.
 
     A search is a case's number, an account's pseudonym or its beginning, an account's id, or words of a note. An
-    account's id finds the account's own case and those of accounts that reached for it.
+    account's id finds the account's own case, those of accounts that reached for it, and those of accounts that reach
+    for the same targets.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def find(connection: Connection, keys: Keys, q: str, *, by_beginning: bool) -> S
         begins = identities.c.account_id.between(q, q + HIGHEST)
         named = select(identities.c.account).where(begins).limit(MATCHES)
         found.append(select(cases.c.id).where(cases.c.account.in_(named)))
-    found.append(select(contacts.c.case_id).where(contacts.c.other.in_(exact)).limit(MATCHES))
+    found += [select(table.c.case_id).where(table.c.other.in_(exact)).limit(MATCHES) for table in (contacts, sharers)]
     found.append(_notes(connection, q))
     return select(union(*(select(part.subquery()) for part in found)).subquery().c[0])
 

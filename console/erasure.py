@@ -1,9 +1,9 @@
 """Erasure: when the platform deletes an account, the console forgets it; and retention: what is old enough goes.
 
 Erasing removes the account's id, the flags, contacts, activity and notes of its cases, and its place among the
-contacts of others. What stays of a case is its number, its dates and how it was decided, under a name that no longer
-leads to the account. A legal hold on a case puts erasure off until it is lifted. The audit keeps its own time: it is
-the record of what people did.
+contacts of others and in their groups. What stays of a case is its number, its dates and how it was decided, under a
+name that no longer leads to the account. A legal hold on a case puts erasure off until it is lifted. The audit keeps
+its own time: it is the record of what people did.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from console.tables import (
     outbox,
     protections,
     reached,
+    sharers,
     unmaskings,
 )
 from console.words import CLOSED
@@ -84,14 +85,15 @@ def _erase(connection: Connection, account: str) -> None:
             .values(state="withdrawn", assignee=None)
         )
         connection.execute(update(decisions).where(decisions.c.case_id == number).values(note=""))
-    connection.execute(delete(contacts).where(contacts.c.other == account))
+    for table in (contacts, sharers):
+        connection.execute(delete(table).where(table.c.other == account))
     for table in (accounts, protections, reached, unmaskings, identities):
         connection.execute(delete(table).where(table.c.account == account))
 
 
 def _strip(connection: Connection, number: int) -> None:
     """Remove what a case holds beside its row and its decisions."""
-    for table in (flags, contacts, activity):
+    for table in (flags, contacts, sharers, activity):
         connection.execute(delete(table).where(table.c.case_id == number))
 
 
@@ -112,7 +114,10 @@ def retain(connection: Connection, keys: Keys, retention: Retention, now: int) -
         removed[name] = len(gone)
     fine = select(c.id).where(free, c.state == "dismissed", c.changed_at < now - retention.evidence * DAY)
     thinned = connection.execute(delete(contacts).where(contacts.c.case_id.in_(fine))).rowcount
-    connection.execute(delete(activity).where(activity.c.case_id.in_(fine)))
+    for table in (sharers, activity):
+        connection.execute(delete(table).where(table.c.case_id.in_(fine)))
+    thin = select(c.account).where(c.id.in_(fine))
+    connection.execute(update(accounts).where(accounts.c.account.in_(thin)).values(unnamed=None))
     removed["contacts"] = thinned
     _forget_unnamed(connection)
     removed["audit"] = audit.prune(connection, keys.audit, before=now - retention.audit * DAY, now=now)
@@ -122,10 +127,9 @@ def retain(connection: Connection, keys: Keys, retention: Retention, now: int) -
 
 
 def _forget_unnamed(connection: Connection) -> None:
-    """Remove the ids of accounts that no case and no contact names any longer."""
-    named = exists().where(cases.c.account == identities.c.account) | exists().where(
-        contacts.c.other == identities.c.account
-    )
+    """Remove the ids of accounts that no case, no contact and no group names any longer."""
+    own, other = exists().where(cases.c.account == identities.c.account), identities.c.account
+    named = own | exists().where(contacts.c.other == other) | exists().where(sharers.c.other == other)
     connection.execute(delete(identities).where(~named))
     own = exists().where(cases.c.account == accounts.c.account)
     connection.execute(delete(accounts).where(~own))

@@ -1,5 +1,7 @@
 """The ego network of a case: the account, those it reached for, and other accounts that reach for the same ones.
 
+Of these the picture shows those that have a case and share listed contacts, GraphML those that contexts name, too.
+
 As `networkx`, for GraphML; as nodes and edges, for the picture on the page. What is too much for a picture is
 folded: the newest contacts and those shared with others are shown one by one, the rest as one node for each age band
 and outcome.
@@ -58,6 +60,10 @@ def graph_of(connection: Connection, file: CaseFile) -> nx.DiGraph:
     )
     for row in connection.execute(query):
         graph.add_edge(row.account, row.other, outcome="open", first=row.first_at, last=row.last_at)
+    for one in file.group:
+        if one["other"] not in graph:
+            graph.add_node(one["other"], kind="sharer")
+        graph.add_edge(one["other"], case["account"], outcome="shared", shared=one["shared"])
     return graph
 
 
@@ -116,6 +122,6 @@ def picture(graph: nx.DiGraph, account: str, *, limit: int = LARGE) -> dict[str,
             edges += [
                 {"source": name, "target": other, "outcome": "shared", "share": 0}
                 for other in graph.successors(name)
-                if other in shown
+                if other in shown and other != account
             ]
     return {"nodes": nodes, "edges": edges, "folded": len(rest)}

@@ -1,6 +1,7 @@
 """What is known beside the flags: contexts that workers send, and events of accounts under review.
 
-Both only add to the picture of a case: contacts with ages and outcomes, activity an hour, the account's own age.
+Both only add to the picture of a case: contacts with ages and outcomes, activity an hour, the account's own age, who
+else reaches for the same targets.
 Neither opens a case nor changes how urgent it is.
 """
 
@@ -14,12 +15,12 @@ from sqlalchemy import Connection, case, func, insert, select, update
 
 from console.bulkwrite import insert_each
 from console.ingest import Ingest, upsert
-from console.tables import accounts, activity, cases, contacts, identities
+from console.tables import accounts, activity, cases, contacts, identities, sharers
 from console.words import OUTCOMES
 from streams.contexts import Context
 from streams.timestamps import epoch_ms
 
-__all__ = ["add_activity", "add_contacts", "bits", "describe", "take_contexts"]
+__all__ = ["add_activity", "add_contacts", "add_sharers", "bits", "describe", "take_contexts"]
 
 Row = dict[str, Any]
 _BITS: Final = {name: 1 << place for place, name in enumerate(OUTCOMES)}
@@ -79,10 +80,28 @@ def add_activity(connection: Connection, counted: Mapping[tuple[int, int, str], 
     connection.execute(statement.on_conflict_do_update(index_elements=["case_id", "hour", "kind"], set_=total), rows)
 
 
-def describe(connection: Connection, account: str, age_band: str, source: str | None, created_at: int | None) -> None:
+def add_sharers(connection: Connection, rows: Sequence[Row]) -> None:
+    """Add to what is known of who else reaches for the same targets: who was named once stays, with the most shared."""
+    statement = upsert(connection, sharers)
+    new, old = statement.excluded, sharers.c
+    most = func.greatest if connection.dialect.name == "postgresql" else func.max
+    shared = {"shared": most(old.shared, new.shared)}
+    insert_each(
+        connection, statement.on_conflict_do_update(index_elements=["case_id", "other"], set_=shared), list(rows)
+    )
+
+
+def describe(
+    connection: Connection,
+    account: str,
+    age_band: str,
+    source: str | None,
+    created_at: int | None,
+    unnamed: int | None = None,
+) -> None:
     """Note an account's own facts, on its cases too."""
     statement = upsert(connection, accounts).values(
-        account=account, age_band=age_band, age_source=source, created_at=created_at
+        account=account, age_band=age_band, age_source=source, created_at=created_at, unnamed=unnamed
     )
     new, old = statement.excluded, accounts.c
     connection.execute(
@@ -92,6 +111,7 @@ def describe(connection: Connection, account: str, age_band: str, source: str | 
                 "age_band": case((new.age_band == "unknown", old.age_band), else_=new.age_band),
                 "age_source": func.coalesce(new.age_source, old.age_source),
                 "created_at": func.coalesce(new.created_at, old.created_at),
+                "unnamed": func.coalesce(new.unnamed, old.unnamed),
             },
         )
     )
@@ -107,6 +127,7 @@ def take_contexts(connection: Connection, ingest: Ingest, records: Sequence[Cont
     """
     newest = {record.account_id: record for record in records}
     named = {target.target for record in newest.values() for target in record.contacts} | set(newest)
+    named |= {other.account for record in newest.values() for other in record.group}
     pseudonyms = {account_id: ingest.pseudonym(account_id) for account_id in sorted(named)}
     if not newest:
         return
@@ -117,16 +138,23 @@ def take_contexts(connection: Connection, ingest: Ingest, records: Sequence[Cont
         connection.execute(insert(cases), [ingest.empty_case(account, "actor", now) for account in missing])
         numbers |= _numbers(connection, missing)
     reached: list[Row] = []
+    group: list[Row] = []
     for account_id, record in newest.items():
         account = pseudonyms[account_id]
         created = None if record.created_at is None else epoch_ms(record.created_at)
-        describe(connection, account, record.age_band, None, created)
+        describe(connection, account, record.age_band, None, created, max(record.group_size - len(record.group), 0))
+        group += [
+            {"case_id": numbers[account], "other": pseudonyms[one.account], "shared": one.shared}
+            for one in record.group
+            if one.account != account_id
+        ]
         for one in record.contacts:
             first, last = epoch_ms(one.first), epoch_ms(one.last)
             more = {"age_band": one.age_band, "outcomes": bits(one.outcomes), "last_at": last}
             reached.append(contact(numbers[account], pseudonyms[one.target], first, **more))
     # targets that a flag named carry the flag's time until the context tells when they were really reached
     add_contacts(connection, reached)
+    add_sharers(connection, group)
 
 
 def _numbers(connection: Connection, names: Sequence[str]) -> dict[str, int]:

@@ -7,20 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import UniqueConstraint as Unique
 
 __all__ = ["metadata"]
 
@@ -53,6 +41,8 @@ accounts = Table(
     Column("age_band", String(8), nullable=False, default="unknown"),
     Column("age_source", String(10)),
     Column("created_at", BigInteger),
+    # others who reach for the same targets and whom its worker could not name
+    Column("unnamed", Integer),
 )
 
 cases = Table(
@@ -87,7 +77,7 @@ cases = Table(
     Column("version", Integer, nullable=False, default=1),
     # its flags in short (console/judging.py), so that a record need not read them all; NULL: read them
     Column("briefs", Text),
-    UniqueConstraint("account", "role"),
+    Unique("account", "role"),
     Index("ix_cases_queue", "state", "shadow", "role", "rank", "id"),
     Index("ix_cases_due", "state", "shadow", "role", "due_at", "id"),
     Index("ix_cases_newest", "state", "shadow", "role", "opened_at", "id"),
@@ -134,6 +124,17 @@ contacts = Table(
     Column("requests", Integer, nullable=False, default=0),
     Column("messages", Integer, nullable=False, default=0),
     Index("ix_contacts_other", "other", "case_id"),
+    sqlite_with_rowid=False,
+)
+
+# who else reaches for the same targets, as contexts name them
+sharers = Table(
+    "sharers",
+    metadata,
+    Column("case_id", ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("other", Pseudonym, primary_key=True),
+    Column("shared", Integer, nullable=False),
+    Index("ix_sharers_other", "other", "case_id"),
     sqlite_with_rowid=False,
 )
 
@@ -237,7 +238,7 @@ views = Table(
     Column("name", String(60), nullable=False),
     Column("query", Text, nullable=False),
     Column("shared", Boolean, nullable=False),
-    UniqueConstraint("owner", "name"),
+    Unique("owner", "name"),
 )
 
 unmaskings = Table(

@@ -96,7 +96,7 @@ def list_cases(
 
 @router.get("/cases/{number}", response_model=CaseDetail, openapi_extra=leaves("case.view"))
 def read_case(number: Number, call: Caller = See) -> Any:
-    """A case with flags, contacts, decisions and similar cases. Recorded, as a look at its page is."""
+    """A case with flags, contacts, decisions, similar cases and its group. Recorded, as a look at its page is."""
     with call.service.database.reading() as connection:
         file = _file(call, connection, number)
     call.shows(f"case:{number}")
@@ -109,6 +109,8 @@ def read_case(number: Number, call: Caller = See) -> Any:
         "contacts_total": file.contacts_total,
         "decisions": file.decisions,
         "similar": file.similar,
+        "group": file.group,
+        "group_unnamed": file.group_unnamed,
     }
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "PackRequest",
     "Problem",
     "Protection",
+    "Sharer",
     "Unmask",
     "clean",
 ]
@@ -139,6 +140,14 @@ class Contact(BaseModel):
     messages: int
 
 
+class Sharer(BaseModel):
+    """Another account that reaches for the same targets: a lead, never a verdict; `shared` is how many, at least."""
+
+    other: str
+    shared: int
+    case: int | None
+
+
 class DecisionMade(BaseModel):
     """A decision on a case."""
 
@@ -161,6 +170,8 @@ class CaseDetail(CaseSummary):
     contacts_total: int
     decisions: list[DecisionMade]
     similar: list[dict[str, Any]]
+    group: list[Sharer]
+    group_unnamed: Annotated[int, Field(description="How many more its worker could not name.")]
 
 
 class Basis(Given):

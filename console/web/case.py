@@ -37,7 +37,7 @@ def _show(visit: Visit) -> Response:
         file = _load(visit, connection)
         suspects = reaching_for(connection, file.case["account"]) if file.case["role"] == "target" else []
         named = [file.case["account"], *(contact["other"] for contact in file.contacts)]
-        named += [suspect["account"] for suspect in suspects]
+        named += [suspect["account"] for suspect in suspects] + [one["other"] for one in file.group]
         ids = identities.shown(connection, me, named, visit.now)
         undoable = decisions.last_undoable(connection, file.case["id"], me.id, service.rules, visit.now)
         colleagues = [one for one in who_decide(connection) if one["login"] != me.login]

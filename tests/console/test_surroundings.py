@@ -14,18 +14,25 @@ from console import casefile
 from console.decisions import Choice, decide
 from console.erasure import erase_due, retain
 from console.follow import Follower
+from console.network import graph_of, picture
 from console.rules import Retention
 from console.service import Service
 from console.surroundings import take_contexts
-from console.tables import accounts, audit, cases, contacts, decisions, erasures, identities, metadata
+from console.tables import accounts, audit, cases, contacts, decisions, erasures, identities, metadata, sharers
 from console.timeline import timeline
 from console.upkeep import Upkeep
-from streams.contexts import Context, ContextContact
+from streams.contexts import Context, ContextContact, GroupMember
 from streams.flags import rfc3339
 from tests.console.build import HOUR, START, Clock, flag, person, service_of, take
 
 DAY = 24 * HOUR
 NO_TIME = b'{"type":"message.sent","event_id":"x","occurred_at":"no","actor_id":"u1"}'
+
+
+def grouped(account: str = "u1", more: int = 0, **shared: int) -> Context:
+    """Return a context that names a group, and says of more."""
+    group = [GroupMember(account=name, shared=count) for name, count in shared.items()]
+    return msgspec.structs.replace(context(account), group=group, group_size=len(group) + more)
 
 
 def context(account: str = "u1", age: str = "21_plus", **targets: tuple[str, int, int, list[str]]) -> Context:
@@ -169,6 +176,76 @@ def test_a_deleted_account_is_forgotten_everywhere(service: Service, events: Eve
     take(service, flag("u1", number=2))
     with service.database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(cases)).scalar() == 2, "a new account, a new case"
+
+
+def group_of(service: Service, case_id: int = 1) -> tuple[dict[str, tuple[int, int | None]], int]:
+    """Return the group of a case: account ids with shared targets and case, and how many are not named."""
+    names = {service.keys.pseudonym_of(f"u{number}"): f"u{number}" for number in range(9)}
+    with service.database.reading() as connection:
+        file = casefile.load(connection, case_id, service.clock())
+    assert file is not None
+    return {names[one["other"]]: (one["shared"], one["case"]) for one in file.group}, file.group_unnamed
+
+
+def test_a_context_names_the_group_and_who_was_named_once_stays(service: Service) -> None:
+    take(service, flag("u1"), flag("u2"))
+    surround(service, grouped(more=2, u2=7, u3=4))
+    assert group_of(service) == ({"u2": (7, 2), "u3": (4, None)}, 2)
+    surround(service, grouped(u3=5, u2=3))
+    assert group_of(service) == ({"u2": (7, 2), "u3": (5, None)}, 0), "counts fade, what was seen does not"
+    surround(service, context(t1=("13_15", START, START, [])))
+    assert group_of(service)[0].keys() == {"u2", "u3"}, "a context of before"
+
+
+def test_a_group_is_one_whoever_names_the_other(service: Service) -> None:
+    take(service, flag("u1"), flag("u2"), flag("u4", role="target"))
+    surround(service, grouped("u2", u1=6), grouped("u3", u1=3), grouped("u4", u1=4))
+    assert group_of(service) == ({"u2": (6, 2), "u4": (4, None), "u3": (3, None)}, 0), "u3, u4: no flag as actors yet"
+    assert group_of(service, 2)[0] == {"u1": (6, 1)}
+    assert group_of(service, 3)[0] == {}, "an account at risk is not accused"
+
+
+def test_the_network_has_the_group_and_the_picture_draws_no_more_than_before(service: Service) -> None:
+    take(service, flag("u1", targets=["t1"]), flag("u2", targets=["t1"]))
+    surround(service, grouped(u2=7, u3=4))
+    one, two, three = (service.keys.pseudonym_of(name) for name in ("u1", "u2", "u3"))
+    with service.database.reading() as connection:
+        file = casefile.load(connection, 1, service.clock())
+        assert file is not None
+        graph = graph_of(connection, file)
+    assert {name: graph.edges[name, one]["shared"] for name in (two, three)} == {two: 7, three: 4}
+    assert (graph.nodes[two]["kind"], graph.nodes[three]["kind"]) == ("similar", "sharer")
+    drawn = picture(graph, one)
+    assert three not in {node["id"] for node in drawn["nodes"]}
+    assert not [edge for edge in drawn["edges"] if edge["target"] == one]
+
+
+def test_a_group_forgets_a_deleted_account(service: Service, events: Events) -> None:
+    take(service, flag("u2"))
+    surround(service, grouped(u2=7, u3=4), grouped("u2", more=1, u1=5, u3=3))
+    pseudonyms = [service.keys.pseudonym_of(name) for name in ("u2", "u3")]
+    events({"type": "account.deleted", "actor_id": "u2"}, {"type": "account.deleted", "actor_id": "u3"})
+    with service.database.writing() as connection:
+        assert erase_due(connection, service.keys, service.clock()) == 2
+        assert connection.execute(select(sharers)).first() is None
+    held = everything(service)
+    for told in ("'u2'", "'u3'", *pseudonyms):
+        assert told not in held, told
+    assert group_of(service) == ({}, 0)
+
+
+def test_the_group_of_a_dismissed_case_goes_first(service: Service, clock: Clock) -> None:
+    take(service, flag("u1", targets=["t1"]))
+    surround(service, grouped(more=2, u2=7))
+    with service.database.writing() as connection:
+        retain(connection, service.keys, Retention(), service.clock())
+        assert set(connection.execute(select(identities.c.account_id)).scalars()) == {"u1", "t1", "u2"}
+        connection.execute(update(cases).values(state="dismissed"))
+    clock.move(31 * 24 * 60)
+    with service.database.writing() as connection:
+        retain(connection, service.keys, Retention(), service.clock())
+        assert connection.execute(select(identities.c.account_id)).scalars().all() == ["u1"]
+    assert group_of(service) == ({}, 0)
 
 
 def test_a_legal_hold_puts_erasure_off(service: Service, events: Events) -> None:
