@@ -55,6 +55,7 @@ def test_a_day_by_api(service: Service, call: Call) -> None:
     detail = call("reviewer", "GET", f"cases/{case['id']}").json()
     assert detail["flags_shown"][0]["evidence"]["features"]["minors_7d"] == 6
     assert len(detail["contacts"]) == 2
+    assert (detail["group"], detail["group_unnamed"]) == ([], 0)
     made = call(
         "reviewer",
         "POST",

@@ -24,6 +24,7 @@ from console.upkeep import Upkeep
 from streams.contexts import Context, ContextContact, GroupMember
 from streams.flags import rfc3339
 from tests.console.build import HOUR, START, Clock, flag, person, service_of, take
+from tests.console.pages import visitor
 
 DAY = 24 * HOUR
 NO_TIME = b'{"type":"message.sent","event_id":"x","occurred_at":"no","actor_id":"u1"}'
@@ -203,6 +204,27 @@ def test_a_group_is_one_whoever_names_the_other(service: Service) -> None:
     assert group_of(service) == ({"u2": (6, 2), "u4": (4, None), "u3": (3, None)}, 0), "u3, u4: no flag as actors yet"
     assert group_of(service, 2)[0] == {"u1": (6, 1)}
     assert group_of(service, 3)[0] == {}, "an account at risk is not accused"
+
+
+def test_the_page_names_the_group_by_pseudonym(service: Service) -> None:
+    take(service, flag("a-telling-name"), flag("another-telling-name"))
+    told = {"another-telling-name": 7, "third-telling-name": 4}
+    surround(service, grouped("a-telling-name", more=2, **told))
+    rita = visitor(service, "rita", "reviewer")
+    text = rita.get("/cases/1").text
+    shown = text[text.index("Reaches for the same accounts") : text.index("A lead, never a verdict")]
+    assert [shown.count(service.keys.pseudonym_of(name)) for name in told] == [1, 1]
+    assert 'href="/cases/2"' in shown
+    assert "And 2 more, whose names its worker does not hold." in shown
+    assert "telling-name" not in text
+    third = service.keys.pseudonym_of("third-telling-name")
+    rita.post("/unmask", account=third, reason="to see who leads the ring", back="/cases/1")
+    text = rita.get("/cases/1").text
+    assert "third-telling-name" in text
+    assert "another-telling-name" not in text, "only what was asked for"
+    assert "#1</a>" in rita.get(f"/queue?q={third}").text, "found by who is in the group"
+    lone = rita.get("/cases/2").text
+    assert "whose name" not in lone
 
 
 def test_the_network_has_the_group_and_the_picture_draws_no_more_than_before(service: Service) -> None:
