@@ -5,7 +5,7 @@ contacts with ages and outcomes, as its shard holds them at that moment. Unlike 
 replay gives again: what a batch brought in is already in it. It is for the picture beside the flag, never for judging.
 
 Its `group` names the others whom the account met at its targets, which is what `lockstep` weighs. It is a lead: a count
-never says too much, but an account is told by half a hash, and of another shard's account the name is mostly not known.
+never says too much, and of another shard's account the name is not known.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import msgspec
 from graph.batch import AgeBand
 from graph.callers import SHARED
 from graph.shard import Shard
+from graph.state import CONTACT
 from graph.views import clustering, contacts_of, named, recent_contacts, ties_of
 from streams.contexts import GROUP, NEWEST, Context, ContextContact, GroupMember
 from streams.hashing import hash_id
@@ -33,13 +34,33 @@ def context_bytes(shard: Shard, account_ids: Iterable[str]) -> dict[str, bytes]:
     }
     names = named(shard, {half for ties in close.values() for half in ties})
     return {
-        account_id: _ENCODER.encode(_context(shard, account_id, row, close[row], names))
+        account_id: _ENCODER.encode(_context(shard, account_id, row, _group(shard, row, close[row], names), close[row]))
         for account_id, row in rows.items()
     }
 
 
-def _context(shard: Shard, account_id: str, row: int, ties: dict[int, int], names: dict[int, str]) -> Context:
-    """Return one context; `ties` and `names` are by lower halves of hashes, `ties` the closest first."""
+def _group(shard: Shard, row: int, ties: dict[int, int], names: dict[int, str]) -> list[GroupMember]:
+    """Return those of the ties whose names are known, and whose own contacts bear out that it is them.
+
+    Another shard's account may stand as the same half of a hash as one of this shard, who must not be named for it.
+    """
+    own = _targets(shard, row) if ties else set()
+    found = []
+    for half, count in ties.items():
+        other = shard.find(hash_id(names[half])) if half in names else None
+        if other is not None and len(own & _targets(shard, other)) >= SHARED:
+            found.append(GroupMember(account=names[half], shared=count))
+    return found[:GROUP]
+
+
+def _targets(shard: Shard, row: int) -> set[int]:
+    """Return the rows of accounts to which an account reached out."""
+    pairs = shard.state.pairs
+    return {int(pairs["target"][p]) for p in contacts_of(shard, row) if pairs["flags"][p] & CONTACT}
+
+
+def _context(shard: Shard, account_id: str, row: int, group: list[GroupMember], ties: dict[int, int]) -> Context:
+    """Return one context; `ties` is by lower halves of hashes."""
     account = shard.state.accounts[row]
     newest = next(contacts_of(shard, row), None)
     found = [] if newest is None else recent_contacts(shard, newest, strangers_only=False, limit=NEWEST)
@@ -62,6 +83,6 @@ def _context(shard: Shard, account_id: str, row: int, ties: dict[int, int], name
             for contact in found
             if contact["target"]
         ],
-        group=[GroupMember(account=names[half], shared=count) for half, count in ties.items() if half in names][:GROUP],
+        group=group,
         group_size=len(ties),
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import pytest
 
 from detectors.policy import default_policy
 from graph.message import split_events
 from graph.shard import Shard
+from graph.views import named
+from streams import surroundings
 from streams.contexts import NEWEST, Context
 from streams.decode import EventDecoder
 from streams.live import LiveShard
@@ -100,6 +104,20 @@ def test_of_a_group_only_those_are_named_whom_the_shard_knows() -> None:
     found = context(shard, "c")
     assert [one.account for one in found.group] == ["a"]
     assert found.group_size == 2, "until the next tick"
+
+
+def test_nobody_is_named_for_another_shards_account_of_the_same_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    shard = ring_of("abc", 4, {"type": "friend_request.sent", "actor_id": "bystander", "target_id": "t0"})
+    assert sorted(name for name, _ in group(shard, "c")) == ["a", "b"]
+    mistaken = {"a": "bystander"}
+
+    def collides(shard: Shard, halves: Iterable[int]) -> dict[int, str]:
+        return {half: mistaken.get(name, name) for half, name in named(shard, halves).items()}
+
+    monkeypatch.setattr(surroundings, "named", collides)
+    found = context(shard, "c")
+    assert [one.account for one in found.group] == ["b"]
+    assert found.group_size == 2
 
 
 def sent_by(live: LiveShard, *events: dict[str, object]) -> list[tuple[str, Any]]:
