@@ -232,8 +232,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, help="A file for the policy; otherwise it is printed.")
     options = parser.parse_args()
+    kinds = options.kinds.split(",")
+    if others := [kind for kind in kinds if kind not in KINDS]:
+        parser.error(f"nothing is fitted to {others[0]!r}; choose of: {', '.join(KINDS)}")
     without = list(filter(None, options.without.split(",")))
-    text = text_of(curves_of(options.kinds.split(","), options.seeds, options.processes, without))
+    text = text_of(curves_of(kinds, options.seeds, options.processes, without))
     if options.out:
         options.out.write_text(text)
     else:

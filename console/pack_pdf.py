@@ -135,11 +135,6 @@ def pack_pdf(pack: Pack, seal: str) -> bytes:
         ]
         head = ("Account", "Age", "First and last contact", "Outcome", "Signs", "Protective steps")
         rows(paper, lines, (42, 22, 44, 22, 28, 32), head)
-    if group := pack.sharedTargets["accounts"]:
-        paper.title_line(f"Accounts that reach for the same targets: {len(group)}")
-        paper.text_line(pack.sharedTargets["note"], quiet=True)
-        named = [(one["espIdentifier"], str(one["sharedAtLeast"]), str(one["case"] or "none")) for one in group]
-        rows(paper, named, (110, 50, 30), ("Account", "Shared targets, at least", "Case"))
     paper.title_line("Why it was flagged")
     for flag in pack.additionalInfo:
         paper.text_line(f"{flag['detector']}, {flag['severity']}: {flag['explanation']}")

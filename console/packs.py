@@ -31,7 +31,6 @@ INCIDENT_TYPES: Final = {
 DRAFT: Final = (
     "DRAFT. Made from automatic flags and a reviewer's decision. A person has to check, complete and submit it."
 )
-LEAD: Final = "Reach for the same targets. A lead, never a verdict: friends, classmates and fans do so, too."
 NOT_HELD: Final = "not held by kithwatch; to be completed by the platform"
 
 
@@ -46,8 +45,6 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
         When, by whom, from which case.
     incidentSummary, reporter, personOrUserReported, victims, additionalInfo, timeline
         As in the report; what the console does not hold says so.
-    sharedTargets
-        Not of the report: accounts that reach for the same targets.
     """
 
     status: str
@@ -58,12 +55,11 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     victims: list[dict[str, Any]]
     additionalInfo: list[dict[str, Any]]  # noqa: N815
     timeline: list[dict[str, Any]]
-    sharedTargets: dict[str, Any]  # noqa: N815
 
 
 def make_pack(connection: Connection, file: CaseFile, *, by: str, now: int) -> Pack:
     """Return the pack of a case, with account ids: whoever makes it has said why."""
-    accounts = [file.case["account"], *(one["other"] for one in (*file.contacts, *file.group))]
+    accounts = [file.case["account"], *(contact["other"] for contact in file.contacts)]
     query = select(identities.c.account, identities.c.account_id).where(identities.c.account.in_(accounts))
     ids = {row.account: row.account_id for row in connection.execute(query)}
     steps: dict[str, list[str]] = {}
@@ -126,14 +122,6 @@ def make_pack(connection: Connection, file: CaseFile, *, by: str, now: int) -> P
             for flag in file.flags
         ],
         timeline=_timeline(file),
-        sharedTargets={
-            "note": LEAD,
-            "accounts": [
-                {"espIdentifier": ids.get(one["other"], "erased"), "sharedAtLeast": one["shared"], "case": one["case"]}
-                for one in file.group
-            ],
-            "notNamed": file.group_unnamed,
-        },
     )
 
 

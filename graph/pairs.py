@@ -9,9 +9,9 @@ import numpy as np
 from graph.accounts import erase_text, slot_of, text_length, unref
 from graph.callers import drop_ties
 from graph.jit import njit
-from graph.state import NIL, Var
+from graph.state import CONTACT, NIL, Var
 
-__all__ = ["add_pair", "detach_pair", "erase_event", "find_pair", "forget_pair", "index_pairs"]
+__all__ = ["add_pair", "detach_pair", "erase_event", "find_pair", "forget_pair", "index_pairs", "targets_shared"]
 
 
 @njit
@@ -36,6 +36,21 @@ def find_pair(s: Any, actor: int, target: int) -> Any:
         if pair.activity == activity and pair.target == target:
             return row
         slot = (slot + 1) & mask
+
+
+@njit
+def targets_shared(s: Any, one: int, other: int, most: int) -> Any:
+    """Return how many accounts both `one` and `other` reached out to, `most` at most: looks no further."""
+    found = 0
+    activity = np.int64(s.accounts[other].activity)
+    p = np.int64(NIL) if activity == NIL else np.int64(s.newest[activity])
+    while p != NIL and found < most:
+        if s.pairs[p].flags & CONTACT:
+            same = find_pair(s, one, np.int64(s.pairs[p].target))
+            if same != NIL and s.pairs[same].flags & CONTACT:
+                found += 1
+        p = np.int64(s.pairs[p].earlier)
+    return found
 
 
 @njit

@@ -16,6 +16,7 @@ import numpy as np
 from graph.batch import AgeBand, Role
 from graph.callers import find_halves, halvings
 from graph.jit import njit
+from graph.pairs import targets_shared
 from graph.shard import Shard
 from graph.state import CONTACT, LIVE, NIL, STRANGER, WINDOWS, Var
 
@@ -31,8 +32,9 @@ __all__ = [
     "evidence",
     "friends_graph",
     "friends_of",
-    "named",
+    "in_common",
     "recent_contacts",
+    "rows_of",
     "ties_of",
 ]
 
@@ -254,16 +256,21 @@ def ties_of(shard: Shard, row: int) -> dict[int, int]:
     return dict(sorted(((other, count) for other, count in counts if count), key=lambda tie: (-tie[1], tie[0])))
 
 
-def named(shard: Shard, halves: Iterable[int]) -> dict[int, str]:
-    """Return the ids of accounts that stand as lower halves of their hashes, as far as this shard knows them.
+def in_common(shard: Shard, one: int, other: int, most: int) -> int:
+    """Return how many accounts both of two reached out to, as far as their contacts are held; `most` at most."""
+    return int(targets_shared(shard.state, one, other, most))
 
-    Reads all accounts, once. Where two of them stand as one half, neither is named.
+
+def rows_of(shard: Shard, halves: Iterable[int]) -> dict[int, int]:
+    """Return the rows of accounts that stand as lower halves of their hashes, as far as this shard knows them.
+
+    Reads all accounts, once. Where two of them stand as one half, neither is told.
     """
     keys = np.unique(np.fromiter(halves, np.int64))
     rows = np.empty(len(keys), np.int64)
     if len(keys):
         find_halves(shard.state, keys, np.zeros(MARKS, np.bool_), rows)
-    return {int(key): shard.name(int(row)) for key, row in zip(keys, rows, strict=True) if row >= 0}
+    return {int(key): int(row) for key, row in zip(keys, rows, strict=True) if row >= 0}
 
 
 def co_targets(shard: Shard, row: int) -> dict[int, int]:

@@ -10,8 +10,7 @@ import msgspec
 from graph.batch import AgeBand
 from graph.callers import SHARED
 from graph.shard import Shard
-from graph.state import CONTACT
-from graph.views import clustering, contacts_of, named, recent_contacts, ties_of
+from graph.views import clustering, contacts_of, in_common, recent_contacts, rows_of, ties_of
 from streams.contexts import GROUP, NEWEST, Context, ContextContact, GroupMember
 from streams.hashing import hash_id
 from streams.timestamps import rfc3339
@@ -32,35 +31,28 @@ def context_bytes(shard: Shard, account_ids: Iterable[str]) -> dict[str, bytes]:
     close = {
         row: {half: count for half, count in ties_of(shard, row).items() if count >= SHARED} for row in rows.values()
     }
-    names = named(shard, {half for ties in close.values() for half in ties})
+    others = rows_of(shard, {half for ties in close.values() for half in ties})
     return {
-        account_id: _ENCODER.encode(_context(shard, account_id, row, _group(shard, row, close[row], names), close[row]))
+        account_id: _ENCODER.encode(_context(shard, account_id, row, close[row], others))
         for account_id, row in rows.items()
     }
 
 
-def _group(shard: Shard, row: int, ties: dict[int, int], names: dict[int, str]) -> list[GroupMember]:
-    """Return those of the ties whose names are known, and whose own contacts bear out that it is them.
+def _group(shard: Shard, row: int, ties: dict[int, int], others: dict[int, int]) -> list[GroupMember]:
+    """Return those of the ties who can be named: accounts of this shard whose own contacts bear it out.
 
     Another shard's account may stand as the same half of a hash as one of this shard, who must not be named for it.
     """
-    own = _targets(shard, row) if ties else set()
-    found = []
-    for half, count in ties.items():
-        other = shard.find(hash_id(names[half])) if half in names else None
-        if other is not None and len(own & _targets(shard, other)) >= SHARED:
-            found.append(GroupMember(account=names[half], shared=count))
-    return found[:GROUP]
+    known = ((others[half], shared) for half, shared in ties.items() if half in others)
+    return [
+        GroupMember(account=shard.name(other), shared=shared)
+        for other, shared in known
+        if in_common(shard, row, other, SHARED) == SHARED
+    ][:GROUP]
 
 
-def _targets(shard: Shard, row: int) -> set[int]:
-    """Return the rows of accounts to which an account reached out."""
-    pairs = shard.state.pairs
-    return {int(pairs["target"][p]) for p in contacts_of(shard, row) if pairs["flags"][p] & CONTACT}
-
-
-def _context(shard: Shard, account_id: str, row: int, group: list[GroupMember], ties: dict[int, int]) -> Context:
-    """Return one context; `ties` is by lower halves of hashes."""
+def _context(shard: Shard, account_id: str, row: int, ties: dict[int, int], others: dict[int, int]) -> Context:
+    """Return one context; `ties` and the rows of `others` are by lower halves of hashes, `ties` the closest first."""
     account = shard.state.accounts[row]
     newest = next(contacts_of(shard, row), None)
     found = [] if newest is None else recent_contacts(shard, newest, strangers_only=False, limit=NEWEST)
@@ -83,6 +75,6 @@ def _context(shard: Shard, account_id: str, row: int, group: list[GroupMember], 
             for contact in found
             if contact["target"]
         ],
-        group=group,
+        group=_group(shard, row, ties, others),
         group_size=len(ties),
     )

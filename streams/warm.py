@@ -16,7 +16,7 @@ from detectors.policy import default_policy
 from graph.message import Message, Reviews, split_events
 from graph.node import Node
 from graph.shard import Rows, Tick
-from graph.views import named
+from graph.views import in_common, rows_of
 from streams.decode import EventDecoder
 from streams.replay import Replay
 from streams.surroundings import context_bytes
@@ -83,7 +83,8 @@ def exercise() -> None:
                         outgoing.extend(step)
     for node in nodes:
         context_bytes(node.shard, ["a39"])
-        named(node.shard, [1])
+        in_common(node.shard, 0, 0, 1)
+        rows_of(node.shard, [1])
 
 
 if __name__ == "__main__":

@@ -136,12 +136,8 @@ def _fake_young(world: World, person: Person) -> None:
 
 def _burn(world: World, person: Person) -> None:
     if world.rng.random() < 0.7:
-        stay = world.rng.uniform(1.0, 6.0)
-        world.at(person.joins + int(stay * DAY), _gone, world, person.index)
-
-
-def _gone(world: World, index: int) -> None:
-    world.leave(index, world.now)
+        end = person.joins + int(world.rng.uniform(1.0, 6.0) * DAY)
+        world.at(end, world.leave, person.index, end)
 
 
 def _charm(world: World, person: Person) -> None:

@@ -16,7 +16,8 @@ def plan(world: World) -> None:
     for person in world.people:
         if rng.random() < (0.2 if person.joins > START else world.churn_rate):
             stay = rng.expovariate(1 / 4.0) if person.joins > START else rng.uniform(0.5, world.days)
-            world.at(person.joins + int(stay * DAY), _leave, world, person.index)
+            end = person.joins + int(stay * DAY)
+            world.at(end, world.leave, person.index, end)
         if person.shown is not None and abs(person.shown - person.age) > 1.5:
             if rng.random() < 0.12:
                 world.at(person.joins + int(rng.uniform(1, world.days) * DAY), _correct, world, person.index)
@@ -25,10 +26,6 @@ def plan(world: World) -> None:
     for _ in range(int(len(world.people) * world.days * 0.001)):
         index = rng.randrange(len(world.people))
         world.at(START + int(rng.random() * world.days * DAY), _drop, world, index)
-
-
-def _leave(world: World, index: int) -> None:
-    world.leave(index, world.now)
 
 
 def _drop(world: World, index: int) -> None:

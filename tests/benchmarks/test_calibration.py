@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -73,3 +76,11 @@ def test_plain_curves_say_what_the_model_says() -> None:
     plain = plain_policy().evidence.curves
     assert all(curve == plain["at"] for curve in plain.values())
     assert default_policy().evidence.curves["at"] == AT.tolist()
+
+
+@pytest.mark.parametrize("kind", ["friends", "nope"])
+def test_nothing_is_fitted_to_the_independent_simulator(kind: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.calibration", "--kinds", f"social,{kind}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"nothing is fitted to '{kind}'" in done.stderr

@@ -63,12 +63,11 @@ def test_there_is_one_label_for_each_account_that_acts(stream: Stream):
 def test_who_was_reached_is_told_once_as_the_event_is_due(stream: Stream):
     told: list[dict[str, object]] = []
     labels = {row["account_id"]: row["harmful"] for row in stream.labels()}
-    pairs = []
+    first: dict[tuple[str, str], int] = {}
     for record in stream.records(told.append):
         if record["type"] in OUTREACH:
-            pairs.append((record["actor_id"], record["target_id"]))
-            if told and (told[-1]["account_id"], told[-1]["target_id"]) == pairs[-1]:
-                assert pairs.count(pairs[-1]) > 1 or told[-1]["occurred_at"] == record["occurred_at"]
+            first.setdefault((record["actor_id"], record["target_id"]), record["occurred_at"])
+    assert all(first[row["account_id"], row["target_id"]] == row["occurred_at"] for row in told)
     assert told
     assert len({(row["account_id"], row["target_id"]) for row in told}) == len(told)
     assert all(labels[row["account_id"]] for row in told)

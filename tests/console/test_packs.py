@@ -15,7 +15,7 @@ from console.surroundings import take_contexts
 from console.tables import audit
 from tests.console.build import START, Clock, flag, person, service_of, take
 from tests.console.pages import Visitor, visitor
-from tests.console.test_surroundings import context, grouped, surround
+from tests.console.test_surroundings import context
 
 REASON = "report to the authorities"
 
@@ -51,16 +51,6 @@ def test_it_has_the_reports_fields_and_says_what_is_not_held(own: Service, rita:
     assert [entry["at"] for entry in pack["timeline"]] == sorted(entry["at"] for entry in pack["timeline"])
     assert answer.headers["x-kithwatch-seal"] == own.keys.seal(answer.content)
     assert own.keys.seal(answer.content.replace(b"13", b"14")) != answer.headers["x-kithwatch-seal"]
-
-
-def test_it_names_the_group_as_a_lead(own: Service, rita: Visitor) -> None:
-    surround(own, grouped("Ж名-u1", more=1, u2=7))
-    pack = msgspec.json.decode(rita.post("/cases/1/pack", format="json", reason=REASON).content)
-    group = pack["sharedTargets"]
-    assert group["accounts"] == [{"espIdentifier": "u2", "sharedAtLeast": 7, "case": None}]
-    assert "never a verdict" in group["note"]
-    assert group["notNamed"] == 1
-    assert rita.post("/cases/1/pack", format="pdf", reason=REASON).content.startswith(b"%PDF-")
 
 
 def test_as_pdf_it_can_be_read_and_is_marked_on_every_page(rita: Visitor, tmp_path: Path) -> None:

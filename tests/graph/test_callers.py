@@ -16,7 +16,7 @@ from graph.batch import EventKind
 from graph.callers import count_calls
 from graph.shard import Rows, Settings, Shard, Tick
 from graph.state import DAY, EXPOSED, FIRST, HOUR, SLOTS, WITHDRAWN
-from graph.views import callers_of, named, ties_of
+from graph.views import callers_of, rows_of, ties_of
 from tests.graph.build import START, Event, batch_of, hash_of
 from tests.graph.compare import Pair
 from tests.graph.lockstep import agree
@@ -180,7 +180,8 @@ def test_suspicion_is_that_of_the_time_of_the_call() -> None:
     target = pair.shard.find(hash_of("t"))
     assert target is not None
     found = callers_of(pair.shard, target)
-    assert named(pair.shard, [caller.actor for caller in found]) == {low(name): name for name in "abc"}
+    rows = rows_of(pair.shard, [caller.actor for caller in found])
+    assert {half: pair.shard.name(row) for half, row in rows.items()} == {low(name): name for name in "abc"}
     assert [(caller.actor, caller.suspicion) for caller in found] == [(low("c"), 0), (low("b"), 0), (low("a"), 2)]
 
 
@@ -189,7 +190,7 @@ def test_suspicion_is_that_of_the_time_of_the_call() -> None:
     happens=st.lists(st.tuples(st.booleans(), st.integers(0, 7), st.integers(0, 3)), max_size=40),
     wanted=st.sets(st.integers(0, 9)),
 )
-def test_accounts_are_named_by_half_a_hash_where_it_is_theirs_alone(
+def test_accounts_are_told_by_half_a_hash_where_it_is_theirs_alone(
     happens: list[tuple[bool, int, int]], wanted: set[int]
 ) -> None:
     # hashes by hand: few lower halves, so that several accounts stand as one; 0 stands as 1
@@ -205,7 +206,8 @@ def test_accounts_are_named_by_half_a_hash_where_it_is_theirs_alone(
         if not deleted:
             model[name] = lower or 1
     alone = {half for half, count in Counter(model.values()).items() if count == 1}
-    assert named(shard, wanted) == {half: name for name, half in model.items() if half in alone & wanted}
+    told = {half: shard.name(row) for half, row in rows_of(shard, wanted).items()}
+    assert told == {half: name for name, half in model.items() if half in alone & wanted}
 
 
 def test_of_a_deleted_account_nothing_is_left_after_the_next_tick() -> None:

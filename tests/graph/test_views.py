@@ -18,6 +18,7 @@ from graph.views import (
     ego,
     evidence,
     friends_graph,
+    in_common,
     recent_contacts,
 )
 from tests.graph.build import START, Event, batch_of, hash_of
@@ -85,6 +86,13 @@ def test_co_targets_share_as_many_targets_as_the_model_says(pair: Pair) -> None:
         named = {pair.shard.name(row): shared for row, shared in found.items()}
         shared = {other: len(targets[name] & targets[other]) for other in targets if other != name}
         assert named == {other: count for other, count in shared.items() if count}
+        for other, count in shared.items():
+            one, two = row_of(pair.shard, name), row_of(pair.shard, other)
+            assert [in_common(pair.shard, one, two, most) for most in (1, 3, 1000)] == [
+                min(count, 1),
+                min(count, 3),
+                count,
+            ]
 
 
 def test_evidence_is_that_of_the_model_from_any_contact(pair: Pair) -> None:

@@ -12,10 +12,11 @@ import pytest
 from detectors.policy import default_policy
 from graph.message import split_events
 from graph.shard import Shard
-from graph.views import named
+from graph.views import rows_of
 from streams import surroundings
 from streams.contexts import NEWEST, Context
 from streams.decode import EventDecoder
+from streams.hashing import hash_id
 from streams.live import LiveShard
 from streams.metrics import Metrics
 from streams.settings import TopicNames
@@ -109,12 +110,13 @@ def test_of_a_group_only_those_are_named_whom_the_shard_knows() -> None:
 def test_nobody_is_named_for_another_shards_account_of_the_same_half(monkeypatch: pytest.MonkeyPatch) -> None:
     shard = ring_of("abc", 4, {"type": "friend_request.sent", "actor_id": "bystander", "target_id": "t0"})
     assert sorted(name for name, _ in group(shard, "c")) == ["a", "b"]
-    mistaken = {"a": "bystander"}
+    one, bystander = (shard.find(hash_id(name)) for name in ("a", "bystander"))
+    assert bystander is not None
 
-    def collides(shard: Shard, halves: Iterable[int]) -> dict[int, str]:
-        return {half: mistaken.get(name, name) for half, name in named(shard, halves).items()}
+    def collides(shard: Shard, halves: Iterable[int]) -> dict[int, int]:
+        return {half: bystander if row == one else row for half, row in rows_of(shard, halves).items()}
 
-    monkeypatch.setattr(surroundings, "named", collides)
+    monkeypatch.setattr(surroundings, "rows_of", collides)
     found = context(shard, "c")
     assert [one.account for one in found.group] == ["b"]
     assert found.group_size == 2
