@@ -1,6 +1,7 @@
 """The ego network of a case: the account, those it reached for, and other accounts that reach for the same ones.
 
-Of these the picture shows those that have a case and share listed contacts, GraphML those that contexts name, too.
+The last are those that have a case and share listed contacts, and those that contexts name: what these share may lie
+further back than the contacts listed, and is drawn as one line to the account.
 
 As `networkx`, for GraphML; as nodes and edges, for the picture on the page. What is too much for a picture is
 folded: the newest contacts and those shared with others are shown one by one, the rest as one node for each age band
@@ -62,7 +63,8 @@ def graph_of(connection: Connection, file: CaseFile) -> nx.DiGraph:
         graph.add_edge(row.account, row.other, outcome="open", first=row.first_at, last=row.last_at)
     for one in file.group:
         if one["other"] not in graph:
-            graph.add_node(one["other"], kind="sharer")
+            known = {} if one["case"] is None else {"case": one["case"]}
+            graph.add_node(one["other"], kind="sharer", **known)
         graph.add_edge(one["other"], case["account"], outcome="shared", shared=one["shared"])
     return graph
 
@@ -80,8 +82,9 @@ def picture(graph: nx.DiGraph, account: str, *, limit: int = LARGE) -> dict[str,
     Returns
     -------
     dict
-        `nodes` (id, kind, label, age, outcome, case, count), `edges` (source, target, outcome, at, share: where the
-        edge lies between the oldest at 0 and the newest at 1), and `folded`, how many contacts are not shown singly.
+        `nodes` (id, kind, label, age, outcome, case, count, shared: with how many others a target is shared, or how
+        many targets another account shares), `edges` (source, target, outcome, at, share: where the edge lies between
+        the oldest at 0 and the newest at 1), and `folded`, how many contacts are not shown singly.
     """
     targets = [(other, data) for _, other, data in graph.out_edges(account, data=True)]
     targets.sort(key=lambda one: (-graph.in_degree(one[0]), -one[1]["last"], one[0]))
@@ -117,11 +120,12 @@ def picture(graph: nx.DiGraph, account: str, *, limit: int = LARGE) -> dict[str,
         edges.append({"source": account, "target": name, "outcome": outcome, "share": 0})
     shown = {node["id"] for node in nodes}
     for name, node in graph.nodes(data=True):
-        if node["kind"] == "similar":
-            nodes.append({"id": name, "kind": "similar", "label": name, "case": node["case"]})
-            edges += [
-                {"source": name, "target": other, "outcome": "shared", "share": 0}
-                for other in graph.successors(name)
-                if other in shown and other != account
-            ]
+        if node["kind"] not in ("similar", "sharer"):
+            continue
+        told = {"case": node["case"]} if "case" in node else {}
+        if graph.has_edge(name, account):
+            told["shared"] = graph.edges[name, account]["shared"]
+        nodes.append({"id": name, "kind": node["kind"], "label": name, **told})
+        common = [other for other in graph.successors(name) if other in shown and other != account]
+        edges += [{"source": name, "target": other, "outcome": "shared", "share": 0} for other in common or [account]]
     return {"nodes": nodes, "edges": edges, "folded": len(rest)}

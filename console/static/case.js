@@ -35,7 +35,10 @@ function edgeColour(outcome) {
 function describe(node) {
   const data = node.data();
   if (data.kind === "account") return `${data.id}: the account of this case`;
-  if (data.kind === "similar") return `${data.id}: case ${data.case}, reaches for the same accounts`;
+  if (data.kind === "similar" || data.kind === "sharer") {
+    const known = data.case ? `case ${data.case}, reaches` : "no case, reaches";
+    return `${data.id}: ${known} for ${data.shared ? `${data.shared} of` : ""} the same accounts`.replace("  ", " ");
+  }
   if (data.kind === "fold") return data.label;
   const parts = [ageNames[data.age], data.outcome === "open" ? "no answer yet" : data.outcome];
   if (data.mutual >= 0) parts.push(`${data.mutual} mutual friends`);
@@ -61,6 +64,7 @@ async function drawGraph(box) {
     { selector: "node", style: { label: "", width: 13 * scale, height: 13 * scale, "background-color": (n) => ages[n.data("age")] ?? "#a7b1bc", "border-width": 1.5, "border-color": dark() ? "#0f1318" : "#5f6c7a", color: ink(), "font-size": 11 * scale, "font-family": "monospace" } },
     { selector: "node[kind = 'account']", style: { label: "data(label)", width: 30 * scale, height: 30 * scale, shape: "star", "background-color": "#e0a03d", "border-color": "#8a5a0b", "font-size": 12 * scale, "text-valign": "bottom", "text-margin-y": 3 * scale, "text-background-color": dark() ? "#151a21" : "#fafbfc", "text-background-opacity": 0.85 } },
     { selector: "node[kind = 'similar']", style: { label: (n) => `case ${n.data("case")}`, shape: "diamond", width: 17 * scale, height: 17 * scale, "background-color": "#7b5ea7", "text-valign": "bottom", "text-margin-y": 2 * scale } },
+    { selector: "node[kind = 'sharer']", style: { label: (n) => (n.data("case") ? `case ${n.data("case")}` : ""), shape: "diamond", width: 17 * scale, height: 17 * scale, "background-color": dark() ? "#151a21" : "#fafbfc", "border-color": "#7b5ea7", "border-width": 3, "text-valign": "bottom", "text-margin-y": 2 * scale } },
     { selector: "node[kind = 'fold']", style: { label: narrow ? "" : "data(label)", shape: "round-rectangle", width: (n) => scale * (12 + Math.min(24, 4 * Math.sqrt(n.data("count")))), height: 14 * scale, "text-valign": "center", "text-halign": "right", "text-margin-x": 4 * scale, "border-style": "dashed" } },
     { selector: "node[signs]", style: { "border-width": (n) => (n.data("signs") ? 4 : 1.5), "border-color": (n) => (n.data("signs") ? "#c0392b" : "#5f6c7a") } },
     { selector: "edge", style: { width: (e) => (refused.includes(e.data("outcome")) || good.includes(e.data("outcome")) ? 2.2 : 1.2), "line-color": (e) => edgeColour(e.data("outcome")), "line-style": (e) => (refused.includes(e.data("outcome")) ? "dashed" : e.data("outcome") === "shared" ? "dotted" : "solid"), opacity: (e) => 0.35 + 0.65 * e.data("share"), "curve-style": "straight" } },
@@ -90,16 +94,23 @@ async function drawGraph(box) {
     }
     places.set(node.id, { x: (wide + 0.75) * ring, y: (index - (folds.length - 1) / 2) * Math.min(0.3 * ring, (2 * ring) / folds.length) });
   });
-  // others stand outside, near those they share, and never on one another
-  const others = nodes.filter((node) => node.kind === "similar").map((node) => {
+  // others stand outside, near those they share, and never on one another; on the left, where that is not known
+  const others = nodes.filter((node) => ["similar", "sharer"].includes(node.kind)).map((node) => {
     const reached = edges.filter((edge) => edge.source === node.id).map((edge) => places.get(edge.target)).filter(Boolean);
+    if (edges.some((edge) => edge.source === node.id && edge.target === nodes[0].id)) return { id: node.id, angle: 0.75 * Math.PI };
     const x = reached.reduce((sum, p) => sum + p.x / wide, 0);
     const y = reached.reduce((sum, p) => sum + p.y, 0);
     return { id: node.id, angle: Math.atan2(y, x) };
   });
   others.sort((a, b) => a.angle - b.angle);
+  const apart = Math.min(0.3, (2 * Math.PI) / others.length);
   others.forEach((other, index) => {
-    if (index) other.angle = Math.max(other.angle, others[index - 1].angle + 0.3);
+    if (index) other.angle = Math.max(other.angle, others[index - 1].angle + apart);
+  });
+  const [first, last] = [others[0]?.angle, others.at(-1)?.angle];
+  const round = last - first > 2 * Math.PI - apart; // the last would stand on the first
+  others.forEach((other, index) => {
+    if (round) other.angle = first + (2 * Math.PI * index) / others.length;
     places.set(other.id, { x: 1.28 * wide * ring * Math.cos(other.angle), y: 1.28 * ring * Math.sin(other.angle) });
   });
   const cy = cytoscape({
@@ -122,7 +133,7 @@ async function drawGraph(box) {
     event.target.closedNeighborhood().removeClass("faded");
   });
   cy.on("mouseout", "node", () => cy.elements().removeClass("faded"));
-  cy.on("dbltap", "node[kind = 'similar']", (event) => { location.href = `/cases/${event.target.data("case")}`; });
+  cy.on("dbltap", "node[kind = 'similar'][case], node[kind = 'sharer'][case]", (event) => { location.href = `/cases/${event.target.data("case")}`; });
   document.addEventListener("theme", () => cy.style(style()));
   document.getElementById("graph-fit").addEventListener("click", fit);
   document.getElementById("graph-png").addEventListener("click", async () => {

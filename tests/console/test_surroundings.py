@@ -14,7 +14,7 @@ from console import casefile
 from console.decisions import Choice, decide
 from console.erasure import erase_due, retain
 from console.follow import Follower
-from console.network import graph_of, picture
+from console.network import graph_of, graphml, picture
 from console.rules import Retention
 from console.service import Service
 from console.surroundings import take_contexts
@@ -227,19 +227,27 @@ def test_the_page_names_the_group_by_pseudonym(service: Service) -> None:
     assert "whose name" not in lone
 
 
-def test_the_network_has_the_group_and_the_picture_draws_no_more_than_before(service: Service) -> None:
-    take(service, flag("u1", targets=["t1"]), flag("u2", targets=["t1"]))
-    surround(service, grouped(u2=7, u3=4))
-    one, two, three = (service.keys.pseudonym_of(name) for name in ("u1", "u2", "u3"))
+def test_the_network_and_its_picture_have_the_group(service: Service) -> None:
+    take(service, flag("u1", targets=["t1"]), flag("u2", targets=["t1"]), flag("u4", targets=["t4"]))
+    surround(service, grouped(u2=7, u3=4, u4=3))
+    one, two, three, four, shared = (service.keys.pseudonym_of(name) for name in ("u1", "u2", "u3", "u4", "t1"))
     with service.database.reading() as connection:
         file = casefile.load(connection, 1, service.clock())
         assert file is not None
         graph = graph_of(connection, file)
-    assert {name: graph.edges[name, one]["shared"] for name in (two, three)} == {two: 7, three: 4}
-    assert (graph.nodes[two]["kind"], graph.nodes[three]["kind"]) == ("similar", "sharer")
+    assert {name: graph.edges[name, one]["shared"] for name in (two, three, four)} == {two: 7, three: 4, four: 3}
+    assert [graph.nodes[name]["kind"] for name in (two, three, four)] == ["similar", "sharer", "sharer"]
     drawn = picture(graph, one)
-    assert three not in {node["id"] for node in drawn["nodes"]}
-    assert not [edge for edge in drawn["edges"] if edge["target"] == one]
+    nodes = {node["id"]: node for node in drawn["nodes"]}
+    assert (nodes[two]["case"], nodes[two]["shared"]) == (2, 7)
+    assert nodes[three] == {"id": three, "kind": "sharer", "label": three, "shared": 4}, "no case"
+    assert (nodes[four]["case"], nodes[four]["shared"]) == (3, 3)
+    lines = {(edge["source"], edge["target"]) for edge in drawn["edges"] if edge["outcome"] == "shared"}
+    assert lines == {(two, shared), (three, one), (four, one)}, "to what is shared where that is shown"
+    assert picture(graph, one, limit=0)["nodes"][0]["id"] == one
+    folded = {(edge["source"], edge["target"]) for edge in picture(graph, one, limit=0)["edges"]}
+    assert (two, one) in folded, "what they share is folded"
+    assert b"sharer" in graphml(graph)
 
 
 def test_a_group_forgets_a_deleted_account(service: Service, events: Events) -> None:
