@@ -36,8 +36,8 @@ function describe(node) {
   const data = node.data();
   if (data.kind === "account") return `${data.id}: the account of this case`;
   if (data.kind === "similar" || data.kind === "sharer") {
-    const known = data.case ? `case ${data.case}, reaches` : "no case, reaches";
-    return `${data.id}: ${known} for ${data.shared ? `${data.shared} of` : ""} the same accounts`.replace("  ", " ");
+    const known = data.case ? `case ${data.case}` : "no case";
+    return `${data.id}: ${known}, reaches for ${data.shared ? `${data.shared} of ` : ""}the same accounts`;
   }
   if (data.kind === "fold") return data.label;
   const parts = [ageNames[data.age], data.outcome === "open" ? "no answer yet" : data.outcome];
@@ -63,8 +63,8 @@ async function drawGraph(box) {
   const style = () => [
     { selector: "node", style: { label: "", width: 13 * scale, height: 13 * scale, "background-color": (n) => ages[n.data("age")] ?? "#a7b1bc", "border-width": 1.5, "border-color": dark() ? "#0f1318" : "#5f6c7a", color: ink(), "font-size": 11 * scale, "font-family": "monospace" } },
     { selector: "node[kind = 'account']", style: { label: "data(label)", width: 30 * scale, height: 30 * scale, shape: "star", "background-color": "#e0a03d", "border-color": "#8a5a0b", "font-size": 12 * scale, "text-valign": "bottom", "text-margin-y": 3 * scale, "text-background-color": dark() ? "#151a21" : "#fafbfc", "text-background-opacity": 0.85 } },
-    { selector: "node[kind = 'similar']", style: { label: (n) => `case ${n.data("case")}`, shape: "diamond", width: 17 * scale, height: 17 * scale, "background-color": "#7b5ea7", "text-valign": "bottom", "text-margin-y": 2 * scale } },
-    { selector: "node[kind = 'sharer']", style: { label: (n) => (n.data("case") ? `case ${n.data("case")}` : ""), shape: "diamond", width: 17 * scale, height: 17 * scale, "background-color": dark() ? "#151a21" : "#fafbfc", "border-color": "#7b5ea7", "border-width": 3, "text-valign": "bottom", "text-margin-y": 2 * scale } },
+    { selector: "node[kind = 'similar'], node[kind = 'sharer']", style: { label: (n) => (n.data("case") ? `case ${n.data("case")}` : ""), shape: "diamond", width: 17 * scale, height: 17 * scale, "background-color": "#7b5ea7", "text-valign": "bottom", "text-margin-y": 2 * scale } },
+    { selector: "node[kind = 'sharer']", style: { "background-color": dark() ? "#151a21" : "#fafbfc", "border-color": "#7b5ea7", "border-width": 3 } },
     { selector: "node[kind = 'fold']", style: { label: narrow ? "" : "data(label)", shape: "round-rectangle", width: (n) => scale * (12 + Math.min(24, 4 * Math.sqrt(n.data("count")))), height: 14 * scale, "text-valign": "center", "text-halign": "right", "text-margin-x": 4 * scale, "border-style": "dashed" } },
     { selector: "node[signs]", style: { "border-width": (n) => (n.data("signs") ? 4 : 1.5), "border-color": (n) => (n.data("signs") ? "#c0392b" : "#5f6c7a") } },
     { selector: "edge", style: { width: (e) => (refused.includes(e.data("outcome")) || good.includes(e.data("outcome")) ? 2.2 : 1.2), "line-color": (e) => edgeColour(e.data("outcome")), "line-style": (e) => (refused.includes(e.data("outcome")) ? "dashed" : e.data("outcome") === "shared" ? "dotted" : "solid"), opacity: (e) => 0.35 + 0.65 * e.data("share"), "curve-style": "straight" } },
@@ -133,7 +133,7 @@ async function drawGraph(box) {
     event.target.closedNeighborhood().removeClass("faded");
   });
   cy.on("mouseout", "node", () => cy.elements().removeClass("faded"));
-  cy.on("dbltap", "node[kind = 'similar'][case], node[kind = 'sharer'][case]", (event) => { location.href = `/cases/${event.target.data("case")}`; });
+  cy.on("dbltap", "node[kind = 'similar'], node[kind = 'sharer'][case]", (event) => { location.href = `/cases/${event.target.data("case")}`; });
   document.addEventListener("theme", () => cy.style(style()));
   document.getElementById("graph-fit").addEventListener("click", fit);
   document.getElementById("graph-png").addEventListener("click", async () => {
